@@ -1,0 +1,41 @@
+# Tapehouse. `make help` lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+UV := $(shell command -v uv || echo .tools/bin/uv)
+BIN := .venv/bin
+MEMBERS := operator workloads/tape workloads/feed workloads/lakehouse workloads/query workloads/laptop
+
+.PHONY: help setup demo down test lint types generate golden lock e2e bench clean
+
+help:  ## Show this help
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.tools/bin/uv:
+	python3 -m venv .tools
+	.tools/bin/pip install -q uv
+
+.venv/.done: requirements/main.lock pyproject.toml $(MEMBERS:%=%/pyproject.toml) | $(UV)
+	@echo "Python environment (main) …"
+	$(UV) venv -q --allow-existing .venv
+	$(UV) pip sync -q --python .venv requirements/main.lock
+	$(UV) pip install -q --python .venv --no-deps $(MEMBERS:%=-e %)
+	@touch $@
+
+.venv-streams/.done: requirements/streams.lock workloads/streams/pyproject.toml | $(UV)
+	@echo "Python environment (PyFlink, 700 MB) …"
+	$(UV) venv -q --allow-existing .venv-streams
+	$(UV) pip sync -q --python .venv-streams requirements/streams.lock
+	$(UV) pip install -q --python .venv-streams --no-deps -e workloads/streams
+	@touch $@
+
+setup: .venv/.done .venv-streams/.done  ## Install everything the project needs
+	$(BIN)/tapehouse prepare
+
+lock:  ## Resolve the dependencies again and write the lock files
+	$(UV) lock
+	$(UV) export -q --all-packages --no-emit-workspace --no-header -o requirements/main.lock
+	$(UV) pip compile -q --generate-hashes --universal --no-header --python-version 3.11 workloads/streams/pyproject.toml -o requirements/streams.lock
+
+down:  ## Stop the platform; its data stays
+	$(BIN)/tapehouse down

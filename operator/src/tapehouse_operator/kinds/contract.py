@@ -1,0 +1,149 @@
+"""What a kind is to the engine: four pure questions.
+
+`refs` says what it must see, `validate` may refuse, `compile` cannot fail, `judge` says what is.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+from tapehouse_operator.api.base import Condition, Resource
+from tapehouse_operator.emit.core import Child, ObjectKey, Table, TableState
+
+R = TypeVar("R", bound=Resource)
+P = TypeVar("P")
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A live object as its cache keeps it."""
+
+    uid: str
+    resource_version: str
+    generation: int
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    status: Mapping[str, Any]
+    data: Mapping[str, Any] = field(default_factory=dict)
+    """A ConfigMap's data, or the spec of a referenced object; empty for other children."""
+    deleting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionRef:
+    """An accepted spec."""
+
+    number: int
+    digest: str
+    spec: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything outside the resource that `validate` may look at; frozen for one reconcile."""
+
+    namespace: str
+    settings: Mapping[str, str]
+    """The data of the ConfigMap `tapehouse-platform`."""
+    objects: Mapping[ObjectKey, Observed] = field(default_factory=dict)
+    """What `refs` asked for and exists: tapehouse resources, ConfigMaps, Kafka, Secrets' digests."""
+    children: Mapping[ObjectKey, Observed] = field(default_factory=dict)
+    """Live objects that carry this resource's owner label."""
+    claims: Mapping[ObjectKey, str] = field(default_factory=dict)
+    """Owner label of live objects of child kinds in the namespace that are *not* this resource's,
+    limited to the keys in `Refs.claims`."""
+    tables: Mapping[str, TableState] = field(default_factory=dict)
+    """By identifier, for `Refs.tables`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refs:
+    """What a resource looks at, so that the engine can gather it and wake on its change."""
+
+    objects: frozenset[ObjectKey] = frozenset()
+    claims: frozenset[ObjectKey] = frozenset()
+    tables: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """A check that must pass before a spec is accepted: a Pod whose termination message decides.
+
+    Exit code 0 accepts; otherwise the message is JSON `{"path", "value", "remedy"}`.
+    """
+
+    child: Child
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What `compile` returns: all that should exist, every time."""
+
+    children: tuple[Child, ...] = ()
+    """In the order of application."""
+    tables: tuple[Table, ...] = ()
+    """Applied before the children."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What is there after the apply: the same keys as the output, as far as they exist."""
+
+    children: Mapping[ObjectKey, Observed]
+    tables: Mapping[str, TableState]
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChildHealth:
+    """One row of `status.children`."""
+
+    kind: str
+    name: str
+    ready: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What `judge` says; the engine adds Accepted, Progressing, Degraded, Stalled, and Ready (the
+    AND of `conditions` marked as counting, of children and of Accepted)."""
+
+    conditions: Sequence[Condition] = ()
+    children: Sequence[ChildHealth] = ()
+    external: Mapping[str, str] = field(default_factory=dict)
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """The kind's own status fields that printer columns show, by status field name."""
+
+
+class Kind(Protocol, Generic[R, P]):
+    """One of the five kinds."""
+
+    model: type[R]
+    owned: tuple[tuple[str, str], ...]
+    """(apiVersion, kind) of every child kind: drives watches and RBAC."""
+
+    def refs(self, resource: R, settings: Mapping[str, str]) -> Refs:
+        """What must be seen to validate `resource`."""
+        ...
+
+    def validate(self, resource: R, world: World) -> P:
+        """Turn a resource into a plan in which nothing is left to fail.
+
+        Raises:
+            SpecError: the author must mend the spec.
+            NotReady: something it names is not there yet.
+        """
+        ...
+
+    def preflight(self, plan: P) -> Preflight | None:
+        """What must succeed before a *new* spec is accepted."""
+        ...
+
+    def compile(self, plan: P, revision: RevisionRef) -> Output:
+        """All that should exist for one live revision."""
+        ...
+
+    def judge(self, plan: P, applied: Applied) -> Verdict:
+        """What is so, from what is there."""
+        ...

@@ -1,0 +1,53 @@
+"""Names, labels and hashes that every layer agrees on."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+GROUP = "tapehouse.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+CATEGORY = "tapehouse"
+FIELD_MANAGER = "tapehouse"
+
+LABEL_OWNER = f"{GROUP}/owner"
+"""On every child: `<kind>.<name>` in lower case, the same with and without an owner reference."""
+LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
+LABEL_APP = "app.kubernetes.io/name"
+LABEL_CLUSTER = "strimzi.io/cluster"
+LABEL_ROLE = f"{GROUP}/role"
+"""What a child is for, when workloads or the engine look it up: `publish`, `table`, `check`."""
+LABEL_REVISION = f"{GROUP}/revision"
+
+ANNOTATION_HASH = f"{GROUP}/desired-hash"
+FINALIZER = f"{GROUP}/data"
+
+SETTINGS = "tapehouse-platform"
+"""The ConfigMap that holds a namespace's environment settings."""
+
+
+def owner_label(kind: str, name: str) -> str:
+    """The value of `LABEL_OWNER`: at most 63 characters, hashed when longer."""
+    value = f"{kind.lower()}.{name}"
+    return value if len(value) <= 63 else f"{value[:50]}.{digest(value)[:12]}"
+
+
+def revision_name(owner: str, number: int) -> str:
+    """The name of revision `number` of `owner`: `land-00012`."""
+    return f"{owner}-{number:05d}"
+
+
+def branch_name(number: int) -> str:
+    """The Iceberg branch a job's revision writes: `rev-00012`."""
+    return f"rev-{number:05d}"
+
+
+def canonical(value: Mapping[str, Any] | list[Any] | str) -> bytes:
+    """JSON with sorted keys and no white space: equal meaning, equal bytes."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def digest(value: Mapping[str, Any] | list[Any] | str) -> str:
+    """The SHA-256 of the canonical form, as 64 hexadecimal digits."""
+    return hashlib.sha256(canonical(value)).hexdigest()
