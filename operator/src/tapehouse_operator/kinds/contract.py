@@ -73,6 +73,8 @@ class Preflight:
     """
 
     child: Child
+    needs: tuple[Child, ...] = ()
+    """What the Pod mounts (its ConfigMap): applied before it, kept while it is wanted."""
 
 
 @dataclass(frozen=True, slots=True)
