@@ -1,0 +1,99 @@
+"""The rules of the house that import-linter and ruff do not hold."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+OPERATOR = ROOT / "operator/src/tapehouse_operator"
+PURE = ("api", "emit", "kinds", "rollout.py", "reconcile.py")
+IMPURE = {"os", "socket", "subprocess", "httpx", "aiohttp", "time", "random", "secrets"}
+CLIENTS = {"kubernetes", "aiohttp", "pyiceberg", "confluent_kafka"}
+WORKLOADS = ("tape", "feed", "lakehouse", "query")
+
+
+def sources(*places: Path) -> Iterator[Path]:
+    for place in places:
+        yield from [place] if place.is_file() else sorted(place.rglob("*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+    return names
+
+
+def tops(path: Path) -> set[str]:
+    return {name.split(".")[0] for name in imported(path)}
+
+
+def offenders(paths: Iterator[Path], banned: set[str]) -> dict[str, set[str]]:
+    return {str(p.relative_to(ROOT)): bad for p in paths if (bad := tops(p) & banned)}
+
+
+def test_the_pure_core_touches_nothing() -> None:
+    assert offenders(sources(*(OPERATOR / p for p in PURE)), IMPURE) == {}
+
+
+@pytest.mark.parametrize("call", ["datetime.now", "uuid4", "utcnow"])
+def test_the_pure_core_reads_no_clock_and_draws_no_lot(call: str) -> None:
+    paths = sources(*(OPERATOR / p for p in PURE))
+    assert [str(p) for p in paths if call in p.read_text()] == []
+
+
+def test_kopf_is_imported_in_one_module() -> None:
+    users = [p.relative_to(OPERATOR).as_posix() for p in sources(OPERATOR) if "kopf" in tops(p)]
+    assert users == ["shell/handlers.py"]
+
+
+def test_clients_live_in_backends() -> None:
+    outside = (p for p in sources(OPERATOR) if p.relative_to(OPERATOR).parts[0] != "backends")
+    assert offenders(outside, CLIENTS) == {}
+
+
+def test_kinds_do_not_know_each_other() -> None:
+    allowed = {"tapehouse_operator.kinds.contract"}
+    for path in sources(OPERATOR / "kinds"):
+        if path.name != "__init__.py":
+            kinds = {n for n in imported(path) if n.startswith("tapehouse_operator.kinds")}
+            assert kinds <= allowed, path
+
+
+def test_workloads_never_import_the_operator() -> None:
+    workloads = sources(*(ROOT / "workloads" / w / "src" for w in WORKLOADS))
+    assert offenders(workloads, {"tapehouse_operator", "tapehouse_laptop"}) == {}
+
+
+def test_tape_depends_on_no_other_part() -> None:
+    others = {f"tapehouse_{w}" for w in (*WORKLOADS, "laptop", "operator")} - {"tapehouse_tape"}
+    assert offenders(sources(ROOT / "workloads/tape/src"), others) == {}
+
+
+@pytest.mark.parametrize("folder", ["operator", "pulumi"])
+def test_folders_that_shadow_modules_are_not_importable(folder: str) -> None:
+    shadows = [
+        p
+        for p in (ROOT / folder).rglob("*.py")
+        if "src" not in p.relative_to(ROOT / folder).parts
+        and (p.name in {"__init__.py", "conftest.py"} or p.name.startswith("test_"))
+    ]
+    assert shadows == []
+
+
+def test_layers() -> None:
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
