@@ -4,9 +4,10 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 UV := $(shell command -v uv || echo .tools/bin/uv)
 BIN := .venv/bin
+PACKAGES := tapehouse_operator tapehouse_tape tapehouse_feed tapehouse_lakehouse tapehouse_query tapehouse_laptop
 MEMBERS := operator workloads/tape workloads/feed workloads/lakehouse workloads/query workloads/laptop
 
-.PHONY: help setup demo down test lint types generate golden lock e2e bench clean
+.PHONY: help setup demo down test lint types generate golden lock e2e
 
 help:  ## Show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +37,29 @@ lock:  ## Resolve the dependencies again and write the lock files
 	$(UV) lock
 	$(UV) export -q --all-packages --no-emit-workspace --no-header -o requirements/main.lock
 	$(UV) pip compile -q --generate-hashes --universal --no-header --python-version 3.11 workloads/streams/pyproject.toml -o requirements/streams.lock
+
+demo: setup  ## Run the whole platform here and show live candles
+	$(BIN)/tapehouse demo
+
+test: lint types  ## Every test that runs in minutes: unit, golden, property, API, local
+	$(BIN)/pytest
+
+lint:  ## Style, layers and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
+
+types:  ## Strict typing
+	$(BIN)/mypy $(PACKAGES:%=-p %)
+
+generate:  ## Write what is generated from the API models: crds/, docs/reference
+	$(BIN)/python -m tapehouse_operator.shell.generate
+
+golden:  ## Rewrite the golden files; read the diff before committing
+	GOLDEN_REWRITE=1 $(BIN)/pytest -q tests/operator -k golden
+
+e2e:  ## Long fault and sweep suites
+	$(BIN)/pytest -m e2e
 
 down:  ## Stop the platform; its data stays
 	$(BIN)/tapehouse down

@@ -1,0 +1,116 @@
+"""A whole platform of the test's own: its own directory, loopback range and seed."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+LOCAL = ROOT / "environments/local"
+BIN = Path(sys.executable).parent
+READY_SECONDS = 300
+
+
+def run(*args: str, env: Mapping[str, str] | None = None, timeout: float = 120) -> str:
+    """The standard output of a command that must succeed; its words are the failure."""
+    done = subprocess.run(
+        args,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env={**os.environ, **(env or {})},
+        check=False,
+    )
+    assert done.returncode == 0, f"{' '.join(args)}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def eventually(check: Callable[[], object], seconds: float = 60, every: float = 0.5) -> Any:
+    """The first truthy answer of `check`; its last answer or error is the failure."""
+    end, last = time.monotonic() + seconds, None
+    while time.monotonic() < end:
+        try:
+            if last := check():
+                return last
+        except Exception as error:  # noqa: BLE001 - whatever it is, it may pass
+            last = error
+        time.sleep(every)
+    raise AssertionError(f"not within {seconds:.0f} s: {last!r}")
+
+
+@dataclass(frozen=True)
+class Platform:
+    """A running platform."""
+
+    home: Path
+    directory: Path
+    namespace: str = "tapehouse"
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {"TAPEHOUSE_HOME": str(self.home)}
+
+    def tapehouse(self, *args: str, timeout: float = READY_SECONDS) -> str:
+        return run(str(BIN / "tapehouse"), *args, env=self.env, timeout=timeout)
+
+    def up(self) -> None:
+        self.tapehouse("up", str(self.directory), "--detach", timeout=900)
+
+    def info(self) -> dict[str, Any]:
+        return json.loads(self.tapehouse("info", "--json"))
+
+    def kubectl(self, *args: str, stdin: str | None = None) -> str:
+        done = self.try_kubectl(*args, stdin=stdin)
+        assert done.returncode == 0, f"kubectl {' '.join(args)}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def try_kubectl(
+        self, *args: str, stdin: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        info = self.info()
+        return subprocess.run(
+            ["kubectl", "--kubeconfig", info["kubeconfig"], "-n", self.namespace, *args],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def get(self, kind: str, name: str) -> dict[str, Any]:
+        return json.loads(self.kubectl("get", kind, name, "-o", "json"))
+
+    def condition(self, kind: str, name: str, wanted: str) -> dict[str, Any]:
+        """One condition of a resource, or an empty mapping; `current` says whether it is of the
+        newest generation."""
+        body = self.get(kind, name)
+        for found in body.get("status", {}).get("conditions", []):
+            if found["type"] == wanted:
+                current = found.get("observedGeneration") == body["metadata"]["generation"]
+                return {**found, "current": current}
+        return {}
+
+    def wait(self, kind: str, name: str, wanted: str = "Ready", status: str = "True") -> Any:
+        def there() -> object:
+            found = self.condition(kind, name, wanted)
+            return found.get("status") == status and found["current"] and found
+
+        return eventually(there, READY_SECONDS)
+
+
+def environment(target: Path, net: str, edit: Callable[[dict[str, Any]], None]) -> Path:
+    """`environments/local` as one file in `target`, on another loopback range, edited."""
+    rendered = run("kubectl", "kustomize", str(LOCAL)).replace("127.77.", f"127.{net}.")
+    objects = [body for body in yaml.safe_load_all(rendered) if body]
+    for body in objects:
+        edit(body)
+    target.mkdir(parents=True, exist_ok=True)
+    (target / "all.yaml").write_text(yaml.safe_dump_all(objects, sort_keys=False))
+    return target
