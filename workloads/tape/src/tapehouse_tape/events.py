@@ -1,0 +1,218 @@
+"""Declared events, and the decoders made from them: bytes in, a checked event or a reason out."""
+
+import decimal
+import enum
+from collections.abc import Callable, Sequence
+from importlib import resources
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+
+from tapehouse_tape import times
+from tapehouse_tape.rules import Rule, RuleError, by_field, constrained, non_finite
+from tapehouse_tape.types import Decimal, Primitive, Type, TypeSyntaxError, parse
+
+
+class Reason(enum.StrEnum):
+    """Why a frame became a dead letter; a closed set, in headers and metrics."""
+
+    NOT_UTF8 = "not-utf8"
+    NOT_JSON = "not-json"
+    NOT_AN_OBJECT = "not-an-object"
+    UNKNOWN_EVENT = "unknown-event"
+    MISSING_DATA = "missing-data"
+    MISSING_FIELD = "missing-field"
+    WRONG_TYPE = "wrong-type"
+    RULE = "rule"
+    BAD_TIMESTAMP = "bad-timestamp"
+    TOO_LARGE = "too-large"
+
+
+class Invalid(Exception):  # noqa: N818  (a verdict on data, not a fault of the program)
+    """Data that is not the event it claims to be."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+class DeclarationError(ValueError):
+    """An event is declared in a way no decoder can be made from; names event and field."""
+
+
+class Field(msgspec.Struct, frozen=True):
+    """One field of an event; `type` in Iceberg's grammar."""
+
+    name: str
+    type: str
+    required: bool = True
+    doc: str = ""
+
+
+class Event(msgspec.Struct, frozen=True, rename="camel"):
+    """One declared kind of event."""
+
+    name: str
+    topic: str
+    key: str
+    event_time: str
+    fields: tuple[Field, ...]
+    rules: tuple[Rule, ...] = ()
+    schema_id: str = ""
+
+
+class Preset(msgspec.Struct, frozen=True):
+    """A set of events shipped with the package."""
+
+    preset: str
+    events: tuple[Event, ...]
+
+
+def load_preset(name: str) -> Preset:
+    """A shipped preset, such as `market/v1`.
+
+    Raises `DeclarationError` when there is none of that name.
+    """
+    shipped = resources.files("tapehouse_tape") / "presets"
+    file = shipped / f"{name.replace('/', '-')}.json"
+    if not file.is_file():
+        raise DeclarationError(f"preset {name!r}: there is no such preset; try market/v1")
+    return msgspec.json.decode(file.read_bytes(), type=Preset)
+
+
+class Codec:
+    """Checks one kind of event and reads from it what routing needs.
+
+    `decode` takes bytes and gives a struct whose attributes are the event's fields. Unknown fields
+    are passed over; an optional field may be missing or null; the event time always may.
+    """
+
+    def __init__(self, event: Event) -> None:
+        self.event = event
+        types = _parsed_types(event)
+        self.decode: Callable[[bytes], Any] = _decoder(event, types, event.rules)
+        self._decode_loosely: Callable[[bytes], Any] = _decoder(event, types, ())
+        self.key: Callable[[Any], Any] = attrgetter(event.key)
+        self.event_time: Callable[[Any], str | None] = attrgetter(event.event_time)
+        self.times: tuple[str, ...] = tuple(
+            name for name, type_ in types.items() if type_ == Primitive("timestamptz")
+        )
+        self.other_times = tuple(name for name in self.times if name != event.event_time)
+        self.decimals: tuple[tuple[str, Decimal], ...] = tuple(
+            (name, type_) for name, type_ in types.items() if isinstance(type_, Decimal)
+        )
+
+    def explain(self, data: bytes, error: msgspec.DecodeError | RecursionError) -> Invalid:
+        """The verdict on `data` that `decode` refused with `error`."""
+        if isinstance(error, RecursionError):
+            return Invalid(Reason.NOT_JSON, "nested too deeply")
+        infinite = non_finite(data)
+        if infinite is not None:
+            return Invalid(Reason.RULE, f"{infinite} is not a finite number")
+        detail = str(error)
+        if not isinstance(error, msgspec.ValidationError):
+            return Invalid(Reason.NOT_JSON, detail)
+        if "missing required field" in detail:
+            return Invalid(Reason.MISSING_FIELD, detail)
+        return Invalid(self._broken(data), detail)
+
+    def _broken(self, data: bytes) -> Reason:
+        """A rule, when the data decodes without the rules; else a type."""
+        try:
+            self._decode_loosely(data)
+        except msgspec.ValidationError:
+            return Reason.WRONG_TYPE
+        return Reason.RULE
+
+    def check_decimals(self, decoded: Any) -> None:
+        """Raise `Invalid` when a decimal does not fit its precision and scale."""
+        for name, type_ in self.decimals:
+            value: decimal.Decimal | None = getattr(decoded, name)
+            if value is not None and not _fits(value, type_):
+                raise Invalid(Reason.WRONG_TYPE, f"{name}: {value} does not fit {type_}")
+
+    def has_canonical_times(self, decoded: Any) -> bool:
+        """Whether the event time is there and every time is in canonical form."""
+        text = self.event_time(decoded)
+        if text is None or not times.is_canonical(text):
+            return False
+        for name in self.other_times:
+            text = getattr(decoded, name)
+            if text is not None and not times.is_canonical(text):
+                return False
+        return True
+
+    def corrected_times(self, decoded: Any, fallback: str) -> dict[str, str]:
+        """Every time in canonical form, `fallback` standing in for a missing event time.
+
+        Raises `Invalid` when one is not a real moment.
+        """
+        corrected = {}
+        for name in self.times:
+            text = getattr(decoded, name)
+            if text is None and name == self.event.event_time:
+                text = fallback
+            if text is not None:
+                corrected[name] = _canonical(name, text)
+        return corrected
+
+
+def _canonical(name: str, text: str) -> str:
+    if times.is_canonical(text):
+        return text
+    try:
+        return times.normalise(text)
+    except ValueError as error:
+        raise Invalid(Reason.BAD_TIMESTAMP, f"{name}: {error}") from None
+
+
+def _fits(value: decimal.Decimal, type_: Decimal) -> bool:
+    if not value.is_finite():
+        return False
+    places = -int(value.normalize().as_tuple().exponent)
+    return places <= type_.scale and value.adjusted() < type_.precision - type_.scale
+
+
+def _parsed_types(event: Event) -> dict[str, Type]:
+    types: dict[str, Type] = {}
+    for field in event.fields:
+        if not field.name.isidentifier() or field.name in types:
+            raise DeclarationError(f"{event.name}.{field.name}: not a name, or used twice")
+        try:
+            types[field.name] = parse(field.type)
+        except TypeSyntaxError as error:
+            raise DeclarationError(f"{event.name}.{field.name}: {error}") from None
+    for role, name in (("key", event.key), ("eventTime", event.event_time)):
+        if name not in types:
+            raise DeclarationError(f"{event.name}: {role} {name!r} is not one of its fields")
+    if types[event.event_time] != Primitive("timestamptz"):
+        raise DeclarationError(f"{event.name}: eventTime {event.event_time!r} is not a timestamptz")
+    return types
+
+
+def _decoder(event: Event, types: dict[str, Type], rules: Sequence[Rule]) -> Callable[[bytes], Any]:
+    try:
+        grouped = by_field(rules, types, event.name)
+        members: list[Any] = []
+        for field in event.fields:
+            kind = constrained(types[field.name], grouped.get(field.name, ()), field.name)
+            required = field.required and field.name != event.event_time
+            members.append((field.name, kind) if required else (field.name, kind | None, None))
+        shape = msgspec.defstruct(event.name, members, gc=False, kw_only=True)
+        return msgspec.json.Decoder(shape).decode
+    except (RuleError, TypeError, ValueError) as error:
+        raise DeclarationError(f"{event.name}: {error}") from None
+
+
+__all__ = [
+    "Codec",
+    "DeclarationError",
+    "Event",
+    "Field",
+    "Invalid",
+    "Preset",
+    "Reason",
+    "load_preset",
+]
