@@ -1,0 +1,158 @@
+"""What the operator tells this workload, and what it answers: the JSON in ConfigMaps."""
+
+import re
+from typing import Any
+
+import msgspec
+
+ROLE = "tapehouse.dev/role"
+PUBLISH, TABLE, PUBLISHED = "publish", "table", "published"
+
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_BYTES = {"": 1, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "k": 10**3, "M": 10**6, "G": 10**9}
+
+
+class InvalidError(ValueError):
+    """Something a person wrote cannot be used; the message names field, value and remedy."""
+
+
+def seconds(text: str) -> float:
+    """`10m` as seconds.
+
+    Raises:
+        InvalidError: not a number and a unit of ms, s, m, h, d, w.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)", text)
+    if match is None:
+        raise InvalidError(
+            f"duration {text!r}: write a number and a unit of ms, s, m, h, d, w: 10m"
+        )
+    return float(match[1]) * _SECONDS[match[2]]
+
+
+def size(text: str) -> int:
+    """`128Mi` as bytes.
+
+    Raises:
+        InvalidError: not a number and one of the units of Kubernetes quantities.
+    """
+    match = re.fullmatch(r"(\d+)(Ki|Mi|Gi|k|M|G|)", text)
+    if match is None:
+        raise InvalidError(f"size {text!r}: write a number and a unit of Ki, Mi, Gi: 128Mi")
+    return int(match[1]) * _BYTES[match[2]]
+
+
+class _Spec(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    pass
+
+
+class PublishIntent(_Spec, frozen=True):
+    """`publish.json`: the tables of one job and the branch readers are to follow."""
+
+    job: str
+    namespace: str
+    revision: int
+    branch: str
+    tables: tuple[str, ...]
+
+
+class Producer(_Spec, frozen=True):
+    """Who fills a table: `stream`, `transform` or `rows`."""
+
+    type: str
+    job: str = ""
+    sql: str = ""
+    schedule: str | None = None
+    inputs: tuple[str, ...] = ()
+    rows: tuple[dict[str, Any], ...] | None = None
+    csv: str | None = None
+
+
+class Compact(_Spec, frozen=True):
+    """When small files are merged, and into what."""
+
+    target_file_size: str = "128Mi"
+    min_files: int = 8
+    every: str = "10m"
+
+
+class Expire(_Spec, frozen=True):
+    """Which snapshots stay for time travel."""
+
+    keep_last: int = 20
+    older_than: str = "1h"
+
+
+class Orphans(_Spec, frozen=True):
+    """How old an unreferenced file must be before it is removed."""
+
+    older_than: str = "1d"
+
+
+class Maintenance(_Spec, frozen=True):
+    """What is done to a table while nobody looks; a missing part is not done."""
+
+    compact: Compact | None = None
+    expire: Expire | None = None
+    orphans: Orphans | None = None
+
+
+class TypedColumn(_Spec, frozen=True):
+    """One column, its type in Iceberg's grammar."""
+
+    name: str
+    type: str
+    required: bool = False
+
+
+class Publish(_Spec, frozen=True):
+    """`Direct`, or `Audited` by the named suites."""
+
+    mode: str = "Direct"
+    suites: tuple[str, ...] = ()
+
+
+class Scd(_Spec, frozen=True):
+    """How a dimension's columns change: 1 overwrite, 2 new version, 3 previous value kept."""
+
+    type: int = 1
+    attributes: dict[str, int] = {}
+
+
+class TableSpec(_Spec, frozen=True):
+    """`table.json`: what this workload must know of one LakehouseTable."""
+
+    table: str
+    identifier: str
+    namespace: str
+    producer: Producer
+    key: tuple[str, ...] = ()
+    publish: Publish = Publish()
+    scd: Scd | None = None
+    maintenance: Maintenance | None = None
+    columns: tuple[TypedColumn, ...] = ()
+    partition: tuple[str, ...] = ()
+    sort: tuple[str, ...] = ()
+
+
+class Published(_Spec, frozen=True):
+    """`published.json`: where `main` of a table stands; written when it changes."""
+
+    identifier: str
+    revision: int
+    branch: str
+    ok: bool
+    reason: str
+    message: str
+
+
+def parse(text: str | bytes, kind: type[msgspec.Struct]) -> Any:
+    """Read one of the structures above.
+
+    Raises:
+        InvalidError: with the field's path, from msgspec's message.
+    """
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+        raise InvalidError(f"{kind.__name__}: {error}") from error

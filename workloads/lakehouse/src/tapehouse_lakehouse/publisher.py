@@ -1,0 +1,235 @@
+"""Moves `main`: looks at each job's branches, and lets readers see what is there in all of them."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from kubernetes import client
+from urllib3.exceptions import HTTPError
+
+from tapehouse_lakehouse.catalog import ConflictError, Lake, UnavailableError
+from tapehouse_lakehouse.kube import Results, World
+from tapehouse_lakehouse.lineage import (
+    Advance,
+    Hold,
+    Move,
+    NeedHistory,
+    Plan,
+    Reason,
+    TableView,
+    plan,
+)
+from tapehouse_lakehouse.metrics import Metrics
+from tapehouse_lakehouse.model import Published, PublishIntent
+
+log = logging.getLogger(__name__)
+
+FASTEST, SLOWEST = 0.2, 2.0
+"""Seconds between two looks at a job's branches."""
+STALLED_AFTER = 60.0
+"""Seconds one table may have a checkpoint that another lacks before it is called stalled."""
+
+_MESSAGES = {
+    Reason.PUBLISHED: "readers see this revision's checkpoints",
+    Reason.AWAITING_CHECKPOINT: "no checkpoint is on the branch yet",
+    Reason.TABLE_MISSING: "the catalog has no such table",
+    Reason.COMMIT_STALLED: "other tables of the job have checkpoints that this one lacks",
+    Reason.BRANCH_DIVERGED: "the branch lacks rows that readers see: fork it from main's snapshot",
+    Reason.DIRECT_WRITE: "main was written by something else: it stays; set main back to go on",
+    Reason.LINEAGE_BROKEN: "snapshots between main and the branch were expired: set main by hand",
+}
+
+
+@dataclass
+class _Follow:
+    """What is remembered of one job between looks; nothing here is needed for correctness."""
+
+    intent: PublishIntent
+    due: float = 0.0
+    turn: int = 0
+    cadence: float = 5.0
+    views: dict[str, TableView | None] = field(default_factory=dict)
+    put: dict[str, int] = field(default_factory=dict)
+    apart_since: float | None = None
+    """Since when some table has had a checkpoint that another lacks, with nothing moving."""
+
+
+class Publisher:
+    """The only mover of `main` in a namespace."""
+
+    def __init__(self, lake: Lake, results: Results, metrics: Metrics) -> None:
+        self.lake = lake
+        self.catalog_error = ""
+        self._results = results
+        self._metrics = metrics
+        self._jobs: dict[str, _Follow] = {}
+        self._unsaid: dict[str, Published] = {}
+        self._said: dict[str, Published] = {}
+
+    def step(self, world: World, now: float) -> float:
+        """Do what is due at `now` (monotonic seconds); returns when to come again."""
+        self._adopt(world)
+        for follow in self._jobs.values():
+            if follow.due <= now:
+                follow.due = now + self._attend(follow, now)
+        self._tell(world)
+        return min((f.due for f in self._jobs.values()), default=now + SLOWEST)
+
+    def _adopt(self, world: World) -> None:
+        for name in [n for n in self._jobs if n not in world.intents]:
+            for table in self._jobs.pop(name).intent.tables:
+                self.lake.forget(table)
+                self._metrics.forget(table)
+        for name, intent in world.intents.items():
+            if name not in self._jobs or self._jobs[name].intent != intent:
+                self._jobs[name] = _Follow(intent)
+
+    def _attend(self, follow: _Follow, now: float) -> float:
+        """Look, and move if something is new; returns seconds until the next look."""
+        try:
+            pause = self._follow(follow, now)
+        except UnavailableError as error:
+            self._metrics.catalog_errors.inc()
+            self._metrics.catalog_up.set(0)
+            if not self.catalog_error:
+                log.warning("the catalog does not answer, trying on: %s", error)
+            self.catalog_error = str(error)
+            return SLOWEST
+        except ConflictError as error:
+            self._metrics.conflicts.inc()
+            log.info("a table changed while main was moved, looking again: %s", error)
+            follow.views.clear()
+            return FASTEST
+        self._metrics.catalog_up.set(1)
+        self.catalog_error = ""
+        return pause
+
+    def _follow(self, follow: _Follow, now: float) -> float:
+        if not self._anything_new(follow):
+            return self._pause(follow)
+        intent = follow.intent
+        follow.views = {table: self.lake.look(table) for table in intent.tables}
+        decision = plan(intent.branch, follow.views, follow.put)
+        if isinstance(decision, NeedHistory):
+            for table in decision.tables:
+                follow.views[table] = self.lake.look(table, whole=True)
+            decision = plan(intent.branch, follow.views, follow.put)
+        if isinstance(decision, Advance) and decision.moves:
+            self.lake.move(decision.moves)
+            self._moved(follow, decision.moves)
+        self._report(follow, decision, now)
+        apart = follow.apart_since is not None and now - follow.apart_since < SLOWEST
+        return FASTEST if apart else self._pause(follow)
+
+    def _anything_new(self, follow: _Follow) -> bool:
+        """Probe one table, another each time: a checkpoint reaches all of them together."""
+        tables = follow.intent.tables
+        if set(follow.views) != set(tables) or follow.apart_since is not None:
+            return True
+        table = tables[follow.turn % len(tables)]
+        follow.turn += 1
+        return self.lake.look(table) is not follow.views[table]
+
+    @staticmethod
+    def _pause(follow: _Follow) -> float:
+        return min(max(follow.cadence / 8, FASTEST), SLOWEST)
+
+    def _moved(self, follow: _Follow, moves: tuple[Move, ...]) -> None:
+        wall = time.time()
+        for move in moves:
+            old = (follow.views[move.table] or TableView("", {}, {})).commits.get(move.old or 0)
+            if old is not None:
+                gap = (move.new.at_ms - old.at_ms) / 1000
+                follow.cadence += 0.2 / len(moves) * (min(gap, 120.0) - follow.cadence)
+            follow.put[move.table] = move.new.snapshot
+            self._metrics.moves.labels(move.table).inc()
+            self._metrics.lag.labels(move.table).set(max(wall - move.new.at_ms / 1000, 0.0))
+            self._show(move.table, move.new.at_ms, move.new.rows)
+
+    def _show(self, table: str, at_ms: int, rows: int | None) -> None:
+        self._metrics.snapshot_time.labels(table).set(at_ms / 1000)
+        if rows is not None:
+            self._metrics.rows.labels(table).set(rows)
+
+    def _report(self, follow: _Follow, decision: Plan, now: float) -> None:
+        reasons = _reasons(follow, decision, now)
+        intent = follow.intent
+        for table in intent.tables:
+            reason = reasons.get(table, Reason.PUBLISHED)
+            if reason is Reason.PUBLISHED and table not in follow.put:
+                self._show_standing(follow.views.get(table), table)
+            self._unsaid[table] = Published(
+                identifier=table,
+                revision=intent.revision,
+                branch=intent.branch,
+                ok=reason is Reason.PUBLISHED,
+                reason=reason,
+                message=_MESSAGES[reason],
+            )
+
+    def _show_standing(self, view: TableView | None, table: str) -> None:
+        """After a restart, before the first move: what readers see already."""
+        if view is not None and view.main is not None and (at := view.commits.get(view.main)):
+            self._show(table, at.at_ms, at.rows)
+
+    def _tell(self, world: World) -> None:
+        """Write transitions; one that cannot be written, or has no table yet, waits its turn."""
+        for table, result in list(self._unsaid.items()):
+            if self._said.get(table) == result:
+                del self._unsaid[table]
+                continue
+            spec, uid = world.tables.get(table), world.uids.get(table)
+            if spec is None or uid is None:
+                continue
+            try:
+                self._results.write(spec, uid, result)
+            except (client.ApiException, HTTPError, OSError) as error:
+                log.warning("writing the result of %s failed, trying on: %s", table, error)
+                return
+            self._said[table] = result
+            del self._unsaid[table]
+            log.info("%s: %s on %s (%s)", table, result.reason, result.branch, result.message)
+
+
+def _reasons(follow: _Follow, decision: Plan, now: float) -> Mapping[str, Reason]:
+    """Say why each table stands; keeps the clock of tables that lag behind their job."""
+    tables = follow.intent.tables
+    if isinstance(decision, NeedHistory):
+        return dict.fromkeys(tables, Reason.LINEAGE_BROKEN)
+    if isinstance(decision, Hold):
+        follow.apart_since = None
+        blocked = {t: r for t, r in decision.reasons.items() if r is not Reason.AWAITING_CHECKPOINT}
+        return {t: decision.reasons.get(t, Reason.AWAITING_CHECKPOINT) for t in tables} | blocked
+    if not decision.pending or decision.moves:
+        follow.apart_since = None
+        return {}
+    follow.apart_since = follow.apart_since if follow.apart_since is not None else now
+    if now - follow.apart_since < STALLED_AFTER:
+        return {}
+    return dict.fromkeys(_behind(follow), Reason.COMMIT_STALLED)
+
+
+def _behind(follow: _Follow) -> list[str]:
+    """The tables with nothing newer on the branch than on `main`, while another's went on."""
+    branch = follow.intent.branch
+    return [t for t, v in follow.views.items() if v is not None and _level(v, branch)]
+
+
+def _level(view: TableView, branch: str) -> bool:
+    head, main = view.commits.get(view.refs[branch]), view.commits.get(view.main or 0)
+    return head is not None and main is not None and head.mark == main.mark
+
+
+def run(
+    publisher: Publisher,
+    world: Callable[[], World],
+    poke: threading.Event,
+    stop: threading.Event,
+) -> None:
+    """Publish until `stop`; setting `poke` ends a pause early."""
+    while not stop.is_set():
+        due = publisher.step(world(), time.monotonic())
+        poke.wait(max(due - time.monotonic(), 0.05))
+        poke.clear()
