@@ -29,6 +29,7 @@ class Child:
 
     @property
     def key(self) -> ObjectKey:
+        """What the object is called."""
         m = self.manifest
         return ObjectKey(m["apiVersion"], m["kind"], m["metadata"]["name"])
 
