@@ -4,8 +4,6 @@ import java.io.IOException;
 import java.net.InetAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.HashMap;
-import java.util.List;
 import java.util.Map;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.iceberg.CatalogProperties;
@@ -22,55 +20,45 @@ import org.eclipse.jetty.util.thread.QueuedThreadPool;
 
 /**
  * Serves Apache Iceberg's reference REST catalog on one loopback address, with its tables listed in
- * an SQLite file. There is no authentication, so any other address is refused.
+ * an SQLite file. There is no authentication, so any other address is refused. Settings are
+ * CATALOG_HOST, CATALOG_PORT, CATALOG_DATABASE (a file) and CATALOG_WAREHOUSE (a directory).
  */
 public final class Main {
-  private static final List<String> OPTIONS = List.of("host", "port", "database", "warehouse");
   private static final int BUSY_TIMEOUT_MS = 30_000;
 
   private Main() {}
 
   public static void main(String[] args) throws Exception {
     try {
-      Map<String, String> options = parse(args);
-      serve(options).join();
+      serve(setting("HOST"), setting("PORT"), setting("DATABASE"), setting("WAREHOUSE")).join();
     } catch (IllegalArgumentException | IOException e) {
       System.err.println("catalog: " + e.getMessage());
       System.exit(2);
     }
   }
 
-  private static Map<String, String> parse(String[] args) {
-    Map<String, String> options = new HashMap<>();
-    for (int i = 0; i < args.length; i += 2) {
-      String name = args[i].startsWith("--") ? args[i].substring(2) : "";
-      if (!OPTIONS.contains(name) || i + 1 == args.length) {
-        throw new IllegalArgumentException(
-            args[i] + ": expected --host A --port N --database FILE --warehouse DIR");
-      }
-      options.put(name, args[i + 1]);
+  private static String setting(String name) {
+    String value = System.getenv("CATALOG_" + name);
+    if (value == null || value.isEmpty()) {
+      throw new IllegalArgumentException("CATALOG_" + name + " is not set in the environment");
     }
-    for (String name : OPTIONS) {
-      if (!options.containsKey(name)) {
-        throw new IllegalArgumentException("--" + name + ": missing");
-      }
-    }
-    return options;
+    return value;
   }
 
-  private static Server serve(Map<String, String> options) throws Exception {
-    InetAddress address = InetAddress.getByName(options.get("host"));
+  private static Server serve(String host, String port, String database, String warehouse)
+      throws Exception {
+    InetAddress address = InetAddress.getByName(host);
     if (!address.isLoopbackAddress()) {
       throw new IllegalArgumentException(
-          "--host " + options.get("host") + ": not a loopback address; the catalog has no passwords");
+          "CATALOG_HOST=" + host + ": not a loopback address; this catalog asks nobody's name");
     }
     Server server = new Server(new QueuedThreadPool(24, 4));
     ServerConnector connector = new ServerConnector(server, 1, 1);
     connector.setHost(address.getHostAddress());
-    connector.setPort(Integer.parseInt(options.get("port")));
+    connector.setPort(Integer.parseInt(port));
     server.addConnector(connector);
     ServletContextHandler context = new ServletContextHandler(ServletContextHandler.NO_SESSIONS);
-    Catalog catalog = catalog(Path.of(options.get("database")), Path.of(options.get("warehouse")));
+    Catalog catalog = catalog(Path.of(database), Path.of(warehouse));
     context.addServlet(
         new ServletHolder(new RESTCatalogServlet(new RESTCatalogAdapter(catalog))), "/*");
     server.setHandler(context);

@@ -1,0 +1,1 @@
+"""Kafka on the laptop: the part Strimzi plays on a cluster."""
