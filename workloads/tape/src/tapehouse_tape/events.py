@@ -47,7 +47,7 @@ class Field(msgspec.Struct, frozen=True):
 
     name: str
     type: str
-    required: bool = True
+    required: bool = False
     doc: str = ""
 
 
@@ -57,8 +57,8 @@ class Event(msgspec.Struct, frozen=True, rename="camel"):
     name: str
     topic: str
     key: str
-    event_time: str
     fields: tuple[Field, ...]
+    event_time: str | None = None
     rules: tuple[Rule, ...] = ()
     schema_id: str = ""
 
@@ -95,7 +95,9 @@ class Codec:
         self.decode: Callable[[bytes], Any] = _decoder(event, types, event.rules)
         self._decode_loosely: Callable[[bytes], Any] = _decoder(event, types, ())
         self.key: Callable[[Any], Any] = attrgetter(event.key)
-        self.event_time: Callable[[Any], str | None] = attrgetter(event.event_time)
+        self.event_time: Callable[[Any], str | None] | None = (
+            attrgetter(event.event_time) if event.event_time else None
+        )
         self.times: tuple[str, ...] = tuple(
             name for name, type_ in types.items() if type_ == Primitive("timestamptz")
         )
@@ -135,9 +137,10 @@ class Codec:
 
     def has_canonical_times(self, decoded: Any) -> bool:
         """Whether the event time is there and every time is in canonical form."""
-        text = self.event_time(decoded)
-        if text is None or not times.is_canonical(text):
-            return False
+        if self.event_time is not None:
+            text = self.event_time(decoded)
+            if text is None or not times.is_canonical(text):
+                return False
         for name in self.other_times:
             text = getattr(decoded, name)
             if text is not None and not times.is_canonical(text):
@@ -185,9 +188,9 @@ def _parsed_types(event: Event) -> dict[str, Type]:
         except TypeSyntaxError as error:
             raise DeclarationError(f"{event.name}.{field.name}: {error}") from None
     for role, name in (("key", event.key), ("eventTime", event.event_time)):
-        if name not in types:
+        if name is not None and name not in types:
             raise DeclarationError(f"{event.name}: {role} {name!r} is not one of its fields")
-    if types[event.event_time] != Primitive("timestamptz"):
+    if event.event_time is not None and types[event.event_time] != Primitive("timestamptz"):
         raise DeclarationError(f"{event.name}: eventTime {event.event_time!r} is not a timestamptz")
     return types
 

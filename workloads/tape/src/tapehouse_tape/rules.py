@@ -2,32 +2,46 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from tapehouse_tape.types import FLOATS, INTEGERS, ListOf, Primitive, StructOf, Type, python_type
 
 
-class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Bounds of one numeric field; `bids.price` reaches into the structs of a list."""
+class Rule(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """What a field's value must be; `bids.price` reaches into the structs of a list."""
 
     field: str
     min: float | int | None = None
     max: float | int | None = None
     finite: bool = False
     positive: bool = False
+    one_of: tuple[str, ...] = ()
+    pattern: str = ""
 
-    def meta(self) -> msgspec.Meta:
-        """The rule as a constraint msgspec checks while it decodes (decoding refuses NaN, Inf)."""
-        if self.positive and (self.min is None or self.min <= 0):
-            return msgspec.Meta(gt=0, le=self.max)
-        return msgspec.Meta(ge=self.min, le=self.max)
+    @property
+    def numeric(self) -> bool:
+        """Whether it bounds a number."""
+        return self.min is not None or self.max is not None or self.positive or self.finite
+
+    def bounds(self) -> msgspec.Meta:
+        """The numeric part as a constraint of msgspec, whose decoding refuses NaN and Inf."""
+        low, high = _whole(self.min), _whole(self.max)
+        if self.positive and (low is None or low <= 0):
+            return msgspec.Meta(gt=0, le=high)
+        return msgspec.Meta(ge=low, le=high)
+
+
+def _whole(bound: float | int | None) -> float | int | None:
+    """An integral bound as an integer: msgspec takes no other for integers."""
+    return int(bound) if isinstance(bound, float) and bound.is_integer() else bound
 
 
 class RuleError(ValueError):
-    """A rule names a field that is not there or not a number."""
+    """A rule names a field that is not there or is not of its kind."""
 
 
 def constrained(type_: Type, rules: Sequence[Rule], name: str) -> Any:
@@ -41,20 +55,37 @@ def constrained(type_: Type, rules: Sequence[Rule], name: str) -> Any:
     match type_:
         case Primitive(primitive) if primitive in INTEGERS | FLOATS:
             return _number(type_, rules, name)
+        case Primitive("string"):
+            return _text(rules, name)
         case ListOf(element):
             return list[constrained(element, rules, name)]  # type: ignore[misc]
         case StructOf(members):
             return _struct(members, rules, name)
-    raise RuleError(f"{name}: a rule needs a number, and the type is {type_}")
+    raise RuleError(f"{name}: a rule needs a number or a string, and the type is {type_}")
 
 
 def _number(type_: Type, rules: Sequence[Rule], name: str) -> Any:
-    nested = next((rule.field for rule in rules if rule.field), None)
-    if nested is not None:
-        raise RuleError(f"{name}.{nested}: {name} is {type_} and has no members")
+    _refuse(rules, lambda rule: bool(rule.one_of or rule.pattern), f"{name} is a number")
     plain = python_type(type_, name)
-    metas = [*getattr(plain, "__metadata__", ()), *(rule.meta() for rule in rules)]
+    metas = [*getattr(plain, "__metadata__", ()), *(rule.bounds() for rule in rules)]
     return Annotated[getattr(plain, "__origin__", plain), _narrowest(metas)]
+
+
+def _text(rules: Sequence[Rule], name: str) -> Any:
+    _refuse(rules, lambda rule: rule.numeric, f"{name} is a string")
+    patterns = [rule.pattern for rule in rules if rule.pattern]
+    choices = [rule.one_of for rule in rules if rule.one_of]
+    if choices:
+        left = [text for text in choices[0] if all(text in other for other in choices[1:])]
+        return Literal[tuple(text for text in left if all(re.fullmatch(p, text) for p in patterns))]
+    ahead = "".join(rf"(?=(?:{pattern})\Z)" for pattern in patterns[1:])
+    return Annotated[str, msgspec.Meta(pattern=rf"\A{ahead}(?:{patterns[0]})\Z")]
+
+
+def _refuse(rules: Sequence[Rule], misfit: Callable[[Rule], bool], why: str) -> None:
+    for rule in rules:
+        if rule.field or misfit(rule):
+            raise RuleError(f"{msgspec.json.encode(rule).decode()}: does not fit, {why}")
 
 
 def _narrowest(metas: Sequence[msgspec.Meta]) -> msgspec.Meta:

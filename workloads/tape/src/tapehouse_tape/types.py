@@ -17,7 +17,7 @@ class TypeSyntaxError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Primitive:
-    """`string int long float double boolean date timestamptz uuid`."""
+    """`string int long float double boolean date time timestamp timestamptz uuid binary`."""
 
     name: str
 
@@ -47,6 +47,17 @@ class ListOf:
 
 
 @dataclass(frozen=True, slots=True)
+class MapOf:
+    """`map<key, value>`; keys are primitives, written as JSON object keys."""
+
+    key: Primitive
+    value: "Type"
+
+    def __str__(self) -> str:
+        return f"map<{self.key}, {self.value}>"
+
+
+@dataclass(frozen=True, slots=True)
 class StructOf:
     """`struct<name: type, …>`; every member is required."""
 
@@ -56,7 +67,7 @@ class StructOf:
         return f"struct<{', '.join(f'{name}: {type_}' for name, type_ in self.members)}>"
 
 
-Type = Primitive | Decimal | ListOf | StructOf
+Type = Primitive | Decimal | ListOf | MapOf | StructOf
 
 _INT32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 _INT64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
@@ -68,18 +79,22 @@ _PYTHON: dict[str, Any] = {
     "double": float,
     "boolean": bool,
     "date": dt.date,
+    "time": dt.time,
+    "timestamp": Annotated[dt.datetime, msgspec.Meta(tz=False)],
     # Kept as text: whether it must be rewritten depends on how it was written (times.py).
     "timestamptz": str,
     "uuid": uuid.UUID,
+    "binary": bytes,
 }
 PRIMITIVES = frozenset(_PYTHON)
 INTEGERS = frozenset({"int", "long"})
+MAP_KEYS = frozenset({"string", "int", "long", "date", "uuid"})
 FLOATS = frozenset({"float", "double"})
 
 _TOKEN = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*|\d+|[<>(),:])")
 _GRAMMAR = (
-    "string int long float double boolean date timestamptz uuid decimal(p,s) "
-    "list<type> struct<name: type, …>"
+    "string int long float double boolean date time timestamp timestamptz uuid binary "
+    "decimal(p,s) list<type> map<type, type> struct<name: type, …>"
 )
 
 
@@ -136,6 +151,8 @@ def _type(reader: _Reader) -> Type:
         element = _type(reader)
         reader.take(">")
         return ListOf(element)
+    if name == "map":
+        return _map(reader)
     if name == "struct":
         return _struct(reader)
     if name == "decimal":
@@ -143,6 +160,19 @@ def _type(reader: _Reader) -> Type:
     if name not in PRIMITIVES:
         raise reader.error(f"unknown type {name!r}")
     return Primitive(name)
+
+
+def _map(reader: _Reader) -> MapOf:
+    reader.take("<")
+    key = _type(reader)
+    if not isinstance(key, Primitive) or key.name not in MAP_KEYS:
+        raise reader.error(
+            f"a map's key cannot be {key}, only one of {', '.join(sorted(MAP_KEYS))}"
+        )
+    reader.take(",")
+    value = _type(reader)
+    reader.take(">")
+    return MapOf(key, value)
 
 
 def _struct(reader: _Reader) -> StructOf:
@@ -180,6 +210,8 @@ def python_type(type_: Type, name: str = "value") -> Any:
             return decimal.Decimal
         case ListOf(element):
             return list[python_type(element, name)]  # type: ignore[misc]
+        case MapOf(key, value):
+            return dict[python_type(key, name), python_type(value, name)]  # type: ignore[misc]
         case StructOf(members):
             fields = [(member, python_type(inner, f"{name}_{member}")) for member, inner in members]
             return msgspec.defstruct(name, fields, gc=False)
