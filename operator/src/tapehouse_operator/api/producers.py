@@ -1,0 +1,67 @@
+"""Who fills a table: exactly one of a stream, a transform, or declared rows."""
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from tapehouse_operator.api.base import ConfigMapSource, Model, Rule
+from tapehouse_operator.api.types import Boolean, Cron, Name, Sql, TableName
+
+
+class Stream(Model):
+    """Filled by a StreamJob."""
+
+    job: Name
+    """The StreamJob in the same namespace that names this table as an output. Example: `land`."""
+
+
+class Transform(Model):
+    """Filled by SQL over other tables, run by DuckDB."""
+
+    invariants = (
+        Rule(
+            "has(self.schedule) || self.onSnapshot",
+            "schedule must be set, or onSnapshot be true, or it would never run",
+            lambda t: t.schedule is not None or t.on_snapshot,
+            field="schedule",
+        ),
+    )
+
+    sql: Sql
+    """A SELECT in DuckDB's SQL that gives this table's columns by name."""
+    inputs: Annotated[tuple[TableName, ...], Field(min_length=1, max_length=32)]
+    """The tables it reads, as the SQL names them. Example: [silver.candle_parts]."""
+    schedule: Cron | None = None
+    """When it runs: a cron line in UTC, or `@hourly`, `@daily`, `@weekly`, `@monthly`.
+    Default: no schedule. Example: `0 * * * *`."""
+    on_snapshot: Boolean = True
+    """Run when an input has new data, on what has changed only. Default: true."""
+
+
+class FeedRows(Model):
+    """Reference data from a `files` feed."""
+
+    feed: Name
+    """A TradeFeed in the same namespace."""
+    event: Annotated[str, Field(max_length=128)]
+    """The feed's event with the rows."""
+
+
+class Rows(Model):
+    """Filled with reference data; a reload of unchanged rows adds nothing."""
+
+    invariants = (
+        Rule(
+            "[has(self.inline), has(self.csvFrom), has(self.feed)].filter(set, set).size() == 1",
+            "exactly one of inline, csvFrom, feed must be set",
+            lambda r: sum((bool(r.inline), r.csv_from is not None, r.feed is not None)) == 1,
+        ),
+    )
+
+    inline: Annotated[tuple[dict[str, Any], ...], Field(min_length=1, max_length=1000)] = ()
+    """The rows themselves, by column name, at most 1000.
+    Example: [{symbol: AAPL, sector: Tech}]."""
+    csv_from: ConfigMapSource | None = None
+    """CSV with a header line in a ConfigMap."""
+    feed: FeedRows | None = None
+    """The events of a `files` feed."""

@@ -1,0 +1,297 @@
+"""StreamJob: SQL over feeds and tables, as one Flink job."""
+
+from enum import StrEnum
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from tapehouse_operator.api.base import (
+    Acknowledgement,
+    Change,
+    ConditionType,
+    ConfigMapSource,
+    Duration,
+    Model,
+    Names,
+    PrinterColumn,
+    Reason,
+    Resource,
+    Rule,
+    Spec,
+    Status,
+    Strategy,
+    StrategyType,
+    Transition,
+)
+from tapehouse_operator.api.types import (
+    Fraction,
+    Identifier,
+    Integer,
+    Name,
+    Quantity,
+    Sql,
+    TableName,
+    Topic,
+)
+
+
+class Input(Model):
+    """Something the SQL reads."""
+
+    keyed_by: ClassVar[tuple[str, ...]] = ("as",)
+    invariants = (
+        Rule(
+            "[has(self.feed), has(self.table), has(self.topic)].filter(set, set).size() == 1",
+            "exactly one of feed, table, topic must be set",
+            lambda i: sum(v is not None for v in (i.feed, i.table, i.topic)) == 1,
+        ),
+        Rule(
+            "has(self.feed) == has(self.event)",
+            "feed and event belong together",
+            lambda i: (i.feed is None) == (i.event is None),
+            field="event",
+        ),
+    )
+
+    as_: Identifier = Field(alias="as")
+    """The name the SQL knows it by. Example: `trades`."""
+    feed: Name | None = None
+    """A TradeFeed in the same namespace; needs `event`. Example: `market`."""
+    event: Annotated[str | None, Field(max_length=128)] = None
+    """The feed's event to read. Example: `TradeExecuted`."""
+    table: TableName | None = None
+    """A table, read as a small dimension cached from Iceberg. Example: `silver.dim_symbol`."""
+    topic: Topic | None = None
+    """A Kafka topic that another StreamJob writes. Example: `enriched.trades`."""
+
+
+class Output(Model):
+    """Something the SQL writes."""
+
+    invariants = (
+        Rule(
+            "has(self.table) != has(self.topic)",
+            "exactly one of table, topic must be set",
+            lambda o: (o.table is None) != (o.topic is None),
+        ),
+    )
+
+    table: TableName | None = None
+    """A table that a LakehouseTable declares with this job as its producer.
+    Example: `bronze.trades`."""
+    topic: Topic | None = None
+    """A Kafka topic, made for this job. Example: `enriched.trades`."""
+
+
+class EventTime(Model):
+    """What counts as the time of an event."""
+
+    column: Identifier = "event_time"
+    """The column that carries the watermark. Default: event_time."""
+    lateness: Duration = "5s"
+    """How long to wait for events that are late before a window closes. Default: 5s."""
+    idle_after: Duration = "30s"
+    """A partition silent for that long no longer holds the watermark back. Default: 30s."""
+    max_future_skew: Duration | None = None
+    """How far the clock of a source may run ahead; later times are capped at `ingested_at` plus
+    this. Default: `maxFutureSkew` of the environment."""
+
+
+class Checkpoint(Model):
+    """How often the job's state is kept."""
+
+    interval: Duration | None = None
+    """A checkpoint, and so a commit to the tables, that often.
+    Default: `checkpointInterval` of the environment. Example: 10s."""
+    retain: Annotated[Integer, Field(ge=1, le=1000)] = 60
+    """How many checkpoints to keep, 1 to 1000. Default: 60."""
+
+
+class Upgrade(StrEnum):
+    """What a restarted job begins with."""
+
+    SAVEPOINT = "savepoint"
+    LAST_STATE = "lastState"
+    STATELESS = "stateless"
+
+
+class OverlapDiff(Model):
+    """How far the outputs of two revisions may differ."""
+
+    max_difference: Fraction = 0.0
+    """The largest share of windows that may differ, 0 to 1. Default: 0."""
+    ignore_columns: Annotated[tuple[Identifier, ...], Field(max_length=64)] = ()
+    """Columns that may differ, since the change is about them. Default: none."""
+
+
+class Analysis(Model):
+    """What a candidate's own data must pass before the cut-over."""
+
+    invariants = (
+        Rule(
+            "has(self.suite) != has(self.overlapDiff)",
+            "exactly one of suite, overlapDiff must be set",
+            lambda a: (a.suite is None) != (a.overlap_diff is None),
+        ),
+    )
+
+    suite: Name | None = None
+    """A QualitySuite to run on the candidate's branch."""
+    overlap_diff: OverlapDiff | None = None
+    """Compare what both revisions wrote over the time both ran."""
+
+
+class Machine(Model):
+    """The size of one Flink process."""
+
+    cpu: Quantity = "1"
+    """Processors. Default: 1. Example: 500m."""
+    memory: Quantity = "1Gi"
+    """Memory of the whole process. Default: 1Gi."""
+
+
+class JobResources(Model):
+    """The sizes of the job's Flink processes."""
+
+    job_manager: Machine = Machine()
+    """The coordinator: one per job."""
+    task_manager: Machine = Machine()
+    """The workers, each with `taskSlots` slots."""
+    task_slots: Annotated[Integer | None, Field(ge=1, le=64)] = None
+    """Slots per worker, 1 to 64; workers = parallelism / slots.
+    Default: the parallelism, so one worker."""
+
+
+class StreamJobSpec(Spec):
+    """What a job is."""
+
+    invariants = (
+        Rule(
+            "has(self.sql) != has(self.sqlFrom)",
+            "exactly one of sql, sqlFrom must be set",
+            lambda s: (s.sql is None) != (s.sql_from is None),
+        ),
+        Rule(
+            "self.upgrade != 'stateless' || self.strategy.type != 'BlueGreen' || "
+            "(has(self.acknowledge) && 'StateLoss' in self.acknowledge)",
+            "a stateless upgrade with BlueGreen loses the job's state; put StateLoss into "
+            "spec.acknowledge",
+            lambda s: (
+                s.upgrade != Upgrade.STATELESS
+                or s.strategy.type != StrategyType.BLUE_GREEN
+                or Acknowledgement.STATE_LOSS in s.acknowledge
+            ),
+            field="upgrade",
+            reason=Reason.ACKNOWLEDGEMENT_REQUIRED,
+        ),
+        Rule(
+            "!has(self.parallelism) || self.parallelism <= self.maxParallelism",
+            "parallelism must not exceed maxParallelism",
+            lambda s: (s.parallelism or 0) <= s.max_parallelism,
+            field="parallelism",
+        ),
+    )
+    transitions = (
+        Transition(
+            "self.maxParallelism == oldSelf.maxParallelism",
+            "maxParallelism is immutable, since the job's state is divided by it; make a new job "
+            "instead",
+            lambda old, new: old.max_parallelism == new.max_parallelism,
+            field="maxParallelism",
+        ),
+    )
+
+    inputs: Annotated[tuple[Input, ...], Change.REVISION, Field(min_length=1, max_length=64)]
+    """What the SQL reads; the DDL is generated. Beside the event's fields each has `event_time`,
+    `ingested_at`, `trace_id`, `kafka_topic`, `kafka_partition`, `kafka_offset`."""
+    outputs: Annotated[tuple[Output, ...], Change.REVISION, Field(min_length=1, max_length=64)]
+    """What the SQL writes: one INSERT each."""
+    sql: Annotated[Sql | None, Change.REVISION] = None
+    """`INSERT INTO <output> (columns) SELECT …;` statements, one per output, in Flink SQL. No DDL.
+    A new INSERT goes last, so that the others keep their state."""
+    sql_from: Annotated[ConfigMapSource | None, Change.REVISION] = None
+    """The same from a ConfigMap, for long texts."""
+    event_time: Annotated[EventTime, Change.REVISION] = EventTime()
+    """What counts as the time of an event, and how late it may be."""
+    parallelism: Annotated[Integer | None, Change.RESTART, Field(ge=1, le=1024)] = None
+    """How many parallel tasks, 1 to 1024. Default: `parallelism` of the environment."""
+    max_parallelism: Annotated[Integer, Change.REVISION, Field(ge=1, le=32768)] = 128
+    """The most `parallelism` can ever be, 1 to 32768. Immutable. Default: 128."""
+    checkpoint: Annotated[Checkpoint, Change.RESTART] = Checkpoint()
+    """How often the job's state is kept, which is how often tables are committed."""
+    upgrade: Annotated[Upgrade, Change.IN_PLACE] = Upgrade.SAVEPOINT
+    """What a restarted job begins with: `savepoint` takes one first, `lastState` uses the newest
+    checkpoint, `stateless` begins with nothing. Default: savepoint."""
+    strategy: Annotated[Strategy, Change.NONE] = Strategy()
+    """How a new revision replaces the old one."""
+    analysis: Annotated[tuple[Analysis, ...], Change.NONE, Field(max_length=16)] = ()
+    """BlueGreen: what the candidate's own data must pass before the cut-over. Default: nothing."""
+    resources: Annotated[JobResources, Change.RESTART] = JobResources()
+    """The sizes of the Flink processes."""
+
+
+class Colour(Model):
+    """One of the two revisions of a job."""
+
+    revision: Annotated[str, Field(max_length=253)] = ""
+    """Its ControllerRevision."""
+    job_id: Annotated[str, Field(max_length=64)] = ""
+    """Its Flink job, 32 hexadecimal digits."""
+    savepoint: Annotated[str, Field(max_length=2048)] = ""
+    """The checkpoint or savepoint it started from."""
+    branch: Annotated[str, Field(max_length=63)] = ""
+    """The Iceberg branch it writes. Example: `rev-00012`."""
+    watermark: Annotated[str, Field(max_length=64)] = ""
+    """How far it had come at the last transition, RFC 3339."""
+
+
+class ReleaseTransition(Model):
+    """A release under way."""
+
+    phase: Annotated[str, Field(max_length=32)] = ""
+    """The step: Planned, Checkpointing, Forking, Starting, CatchingUp, Analyzing,
+    AwaitingPromotion, CuttingOver, Draining, Stable, Aborting, Stuck."""
+    since: Annotated[str, Field(max_length=64)] = ""
+    """When the step began, RFC 3339."""
+    abort_at: Annotated[str, Field(max_length=64)] = ""
+    """When the candidate will be given up, RFC 3339."""
+
+
+class StreamJobStatus(Status):
+    """What the operator saw of a job."""
+
+    state: Annotated[str, Field(max_length=64)] = ""
+    """The Flink job's state. Example: RUNNING."""
+    branch: Annotated[str, Field(max_length=63)] = ""
+    """The Iceberg branch the running revision writes. Example: rev-00001."""
+    active: Literal["blue", "green"] | None = None
+    """Which of the two revisions readers see."""
+    blue: Colour | None = None
+    """The one revision."""
+    green: Colour | None = None
+    """The other revision, during and shortly after a release."""
+    transition: ReleaseTransition | None = None
+    """The release under way; absent at rest."""
+    delivery: Literal["ExactlyOnce", "AtLeastOnce"] | None = None
+    """What the outputs get: tables ExactlyOnce, unkeyed topics AtLeastOnce during a release."""
+
+
+class StreamJob(Resource):
+    """A job: SQL that reads feeds, topics and dimensions and writes tables and topics."""
+
+    names = Names("streamjobs", "sj")
+    columns = (
+        PrinterColumn("STATE", ".status.state", description="State of the Flink job"),
+        PrinterColumn("BRANCH", ".status.branch", description="Iceberg branch being written"),
+    )
+    condition_types = (
+        ConditionType.RUNNING,
+        ConditionType.CAUGHT_UP,
+        ConditionType.STATE_RESTORABLE,
+        ConditionType.COMMIT_STALLED,
+        ConditionType.ANALYSIS_PASSED,
+    )
+    status_model = StreamJobStatus
+
+    kind: Literal["StreamJob"] = "StreamJob"
+    spec: StreamJobSpec
