@@ -1,0 +1,98 @@
+"""The HTTP server: GraphQL, the page, health and metrics."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+from fastapi import FastAPI
+from fastapi.responses import PlainTextResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.staticfiles import StaticFiles
+from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
+
+from tapehouse_query.http import Router
+from tapehouse_query.kube import Resources
+from tapehouse_query.live.kafka import LiveTopic
+from tapehouse_query.schema.build import build
+from tapehouse_query.schema.context import Context, Services
+
+log = logging.getLogger(__name__)
+
+_PAGE = Path(__file__).parent / "page"
+_CATALOG_PATIENCE = 3.0
+"""Seconds in which a catalog must answer for the server to be ready."""
+
+
+def create_app(
+    services: Services, resources: Resources, live: Mapping[str, LiveTopic[Any]]
+) -> FastAPI:
+    """The application. It starts and stops `live` and closes the services."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        for topic in live.values():
+            topic.start()
+        yield
+        for topic in live.values():
+            await asyncio.to_thread(topic.close)
+        services.close()
+
+    app = FastAPI(
+        title="Tapehouse query", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan
+    )
+    router = Router(
+        build(),
+        path="/graphql",
+        graphql_ide=None,
+        context_getter=lambda: Context(services),
+        subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL],
+    )
+    app.include_router(router)
+    _add_health(app, services)
+    _add_page(app, resources, live)
+    return app
+
+
+def _add_health(app: FastAPI, services: Services) -> None:
+    @app.get("/healthz")
+    async def healthz() -> PlainTextResponse:
+        return PlainTextResponse("ok")
+
+    @app.get("/readyz")
+    async def readyz() -> PlainTextResponse:
+        try:
+            await asyncio.wait_for(asyncio.to_thread(services.engine.lake.ping), _CATALOG_PATIENCE)
+        except Exception as error:
+            log.info("not ready: %s", error)
+            return PlainTextResponse("the Iceberg catalog does not answer", status_code=503)
+        return PlainTextResponse("ok")
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+def _add_page(app: FastAPI, resources: Resources, live: Mapping[str, LiveTopic[Any]]) -> None:
+    @app.get("/api/resources")
+    async def api_resources() -> Response:
+        return _json(await resources.get())
+
+    @app.get("/api/live")
+    async def api_live() -> Response:
+        streams = {
+            name: {"connected": topic.connected, "received": topic.received}
+            for name, topic in live.items()
+        }
+        return _json(streams)
+
+    app.mount("/", StaticFiles(directory=_PAGE, html=True))
+
+
+def _json(answer: object) -> Response:
+    return Response(
+        orjson.dumps(answer), media_type="application/json", headers={"Cache-Control": "no-store"}
+    )

@@ -1,0 +1,33 @@
+"""The command `tapehouse-query`."""
+
+import asyncio
+import logging
+import os
+import sys
+
+import click
+
+from tapehouse_query.logs import configure
+from tapehouse_query.server import serve as serve_forever
+from tapehouse_query.settings import SettingsError, from_env
+
+log = logging.getLogger(__name__)
+
+
+@click.group()
+def main() -> None:
+    """GraphQL and the page over the tables that are published."""
+
+
+@main.command()
+def serve() -> None:
+    """Serve on POD_IP:8080 until a signal comes."""
+    try:
+        settings = from_env(os.environ)
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
+    configure(settings.log_level)
+    try:
+        asyncio.run(serve_forever(settings))
+    except KeyboardInterrupt:
+        sys.exit(130)

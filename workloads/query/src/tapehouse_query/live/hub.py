@@ -1,0 +1,82 @@
+"""One stream of events to many subscribers, in bounded memory.
+
+A subscriber that does not keep up loses its oldest events first; the loss is counted. A live price
+is worth more than a complete but stale one, and the tables hold every row for who needs them all.
+"""
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Generic, Protocol, TypeVar
+
+from tapehouse_query import metrics
+
+
+class Keyed(Protocol):
+    """An event that belongs to a symbol."""
+
+    @property
+    def symbol(self) -> str:
+        """The instrument."""
+        ...
+
+
+E = TypeVar("E", bound=Keyed)
+
+
+class Subscriber(Generic[E]):
+    """A bounded queue that its reader drains."""
+
+    def __init__(self, capacity: int) -> None:
+        self._events: deque[E] = deque(maxlen=capacity)
+        self._wake = asyncio.Event()
+        self.dropped = 0
+
+    def put(self, event: E) -> None:
+        """Add an event; the oldest goes when the queue is full."""
+        self.dropped += len(self._events) == self._events.maxlen
+        self._events.append(event)
+        self._wake.set()
+
+    async def events(self) -> AsyncIterator[E]:
+        """Everything that is put, for ever."""
+        while True:
+            while self._events:
+                yield self._events.popleft()
+            self._wake.clear()
+            await self._wake.wait()
+
+
+class Hub(Generic[E]):
+    """Fans events out by symbol. Belongs to one event loop."""
+
+    def __init__(self, stream: str, capacity: int = 256) -> None:
+        self._stream = stream
+        self._capacity = capacity
+        self._by_symbol: dict[str | None, set[Subscriber[E]]] = defaultdict(set)
+
+    def publish(self, events: Iterable[E]) -> None:
+        """Hand events to those who asked for their symbol, and to those who asked for all."""
+        for event in events:
+            for key in (event.symbol, None):
+                for subscriber in self._by_symbol.get(key, ()):
+                    subscriber.put(event)
+
+    @contextmanager
+    def subscribe(self, symbols: frozenset[str] | None) -> Iterator[Subscriber[E]]:
+        """A subscriber to these symbols (None = all) for the length of the block."""
+        keys = symbols if symbols is not None else {None}
+        subscriber: Subscriber[E] = Subscriber(self._capacity)
+        for key in keys:
+            self._by_symbol[key].add(subscriber)
+        metrics.SUBSCRIBERS.labels(self._stream).inc()
+        try:
+            yield subscriber
+        finally:
+            metrics.SUBSCRIBERS.labels(self._stream).dec()
+            metrics.DROPPED.labels(self._stream).inc(subscriber.dropped)
+            for key in keys:
+                self._by_symbol[key].discard(subscriber)
+                if not self._by_symbol[key]:
+                    del self._by_symbol[key]

@@ -1,0 +1,59 @@
+"""What happens around every operation: its metrics, and errors fit for a client."""
+
+import logging
+import time
+import uuid
+from collections.abc import Iterator
+
+from graphql import GraphQLError, OperationDefinitionNode
+from strawberry.extensions import SchemaExtension
+
+from tapehouse_query import metrics
+from tapehouse_query.errors import QueryError
+
+log = logging.getLogger(__name__)
+
+
+class Observe(SchemaExtension):
+    """Times operations, counts errors, and hides faults behind an id that is in the log."""
+
+    def on_operation(self) -> Iterator[None]:
+        """Around parsing, validation and execution."""
+        started = time.perf_counter()
+        yield None
+        result = self.execution_context.result
+        errors = getattr(result, "errors", None)
+        if errors:
+            result.errors = [presentable(error) for error in errors]  # type: ignore[union-attr]
+        metrics.OPERATIONS.labels(self._name()).observe(time.perf_counter() - started)
+
+    def _name(self) -> str:
+        """The first field, which unlike the client's own name is one of few."""
+        document = self.execution_context.graphql_document
+        valid = self.execution_context.pre_execution_errors is None
+        for node in document.definitions if document and valid else ():
+            if isinstance(node, OperationDefinitionNode):
+                first = node.selection_set.selections[0]
+                return str(getattr(getattr(first, "name", None), "value", "fragment"))
+        return "invalid"
+
+
+def presentable(error: GraphQLError) -> GraphQLError:
+    """The error as a client may see it."""
+    original = error.original_error
+    while isinstance(original, GraphQLError) and original.original_error:
+        original = original.original_error
+    if original is None or isinstance(original, GraphQLError | QueryError):
+        code = (error.extensions or {}).get("code", "GRAPHQL_VALIDATION_FAILED")
+        metrics.ERRORS.labels(code).inc()
+        error.extensions = {"code": code, **(error.extensions or {})}
+        return error
+    fault = uuid.uuid4().hex[:12]
+    log.error("fault %s in %s", fault, error.path, exc_info=original)
+    metrics.ERRORS.labels("INTERNAL").inc()
+    return GraphQLError(
+        f"internal error {fault}: the server's log has the details",
+        nodes=error.nodes,
+        path=error.path,
+        extensions={"code": "INTERNAL", "fault": fault},
+    )

@@ -1,0 +1,97 @@
+"""Scalars: times, days and 64-bit integers."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, NewType
+
+import strawberry
+from graphql import GraphQLError
+from strawberry.types.scalar import ScalarDefinition
+
+_LOW, _HIGH = -(2**63), 2**63 - 1
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY = timedelta(days=1)
+_MICROSECOND = timedelta(microseconds=1)
+
+BigInt = NewType("BigInt", int)
+Time = NewType("Time", int)
+"""Microseconds since 1970 UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A time given by a client: an instant, or a whole day. Microseconds since 1970 UTC."""
+
+    first: int
+    last: int
+    """The last microsecond meant: `first` for an instant, the day's last for a day."""
+
+
+def to_micros(moment: datetime) -> int:
+    """Microseconds since 1970 UTC, exactly; a time without zone counts as UTC."""
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return (aware - _EPOCH) // _MICROSECOND
+
+
+def format_time(micros: int) -> str:
+    """As on the wire: `2026-01-31T09:30:00.000000Z`."""
+    moment = _EPOCH + timedelta(microseconds=micros)
+    return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def parse_bound(value: Any) -> Bound:
+    """A date or a time as a client writes it.
+
+    Raises:
+        GraphQLError: it is neither; names the value.
+    """
+    try:
+        if len(value) == 10:
+            start = datetime.combine(date.fromisoformat(value), datetime.min.time(), UTC)
+            return Bound(to_micros(start), to_micros(start + _DAY) - 1)
+        micros = to_micros(datetime.fromisoformat(value))
+    except (TypeError, ValueError, OverflowError):
+        raise GraphQLError(
+            f"{value!r} is not a time: write 2026-01-31T09:30:00Z, or 2026-01-31 for the whole day"
+        ) from None
+    return Bound(micros, micros)
+
+
+def parse_big_int(value: Any) -> int:
+    """A 64-bit integer, as a JSON number or a string of digits.
+
+    Raises:
+        GraphQLError: it is not, or does not fit 64 bits.
+    """
+    try:
+        number = int(value) if isinstance(value, str) else value
+    except ValueError:
+        number = None
+    if isinstance(number, float) and number.is_integer():
+        number = int(number)
+    if not isinstance(number, int) or isinstance(number, bool) or not _LOW <= number <= _HIGH:
+        raise GraphQLError(f"{value!r} is not a 64-bit integer")
+    return number
+
+
+SCALARS: dict[object, ScalarDefinition] = {
+    BigInt: strawberry.scalar(
+        name="BigInt",
+        description="A 64-bit integer, as a JSON number.",
+        serialize=parse_big_int,
+        parse_value=parse_big_int,
+    ),
+    Time: strawberry.scalar(
+        name="DateTime",
+        description="ISO-8601, UTC, six digits: 2026-01-31T09:30:00.000000Z. "
+        "As an argument also a date, which means the whole day.",
+        serialize=format_time,
+        parse_value=parse_bound,
+    ),
+    Bound: strawberry.scalar(
+        name="DateTimeOrDate",
+        description="ISO-8601 time, or a date which means the whole day; without zone UTC.",
+        serialize=str,
+        parse_value=parse_bound,
+    ),
+}
