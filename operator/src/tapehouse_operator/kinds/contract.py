@@ -5,13 +5,37 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from tapehouse_operator.api.base import Condition, Resource
 from tapehouse_operator.emit.core import Child, ObjectKey, Table, TableState
 
 R = TypeVar("R", bound=Resource)
 P = TypeVar("P")
+
+
+class Key(NamedTuple):
+    """Names one resource of one of the kinds."""
+
+    kind: str
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A resource as it was read: what one reconcile is about."""
+
+    key: Key
+    uid: str
+    resource_version: str
+    generation: int
+    manifest: Mapping[str, Any]
+    """`apiVersion`, `kind`, `metadata` (name, namespace, labels, annotations), `spec`."""
+    status: Mapping[str, Any]
+    finalizers: tuple[str, ...] = ()
+    deleting_since: str = ""
+    """`metadata.deletionTimestamp`, empty while it lives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +51,10 @@ class Observed:
     data: Mapping[str, Any] = field(default_factory=dict)
     """A ConfigMap's data, or the spec of a referenced object; empty for other children."""
     deleting: bool = False
+    owners: tuple[str, ...] = ()
+    """The UIDs of its owner references."""
+    fields: str = ""
+    """For the engine: the `fieldsV1` of what our field manager owns in it, as JSON."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,77 @@
+"""Whether a live object still has every field as it was applied.
+
+Server-side apply records which manager owns which field. Whoever changes a field's value takes
+the field from us, whoever removes it takes it from everybody; so a desired field we still own
+still has our value, in whatever form the API server stores it. That spares the cache the bodies
+of all children and the code every rule of normalisation (quantities, defaults, list keys).
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+from tapehouse_operator.names import FIELD_MANAGER
+
+Fields = Mapping[str, Any]
+
+IDENTITY = frozenset({"apiVersion", "kind"})
+NEVER_OWNED = frozenset({"name", "namespace"})
+NOTHING: tuple[Any, ...] = (None, {}, [])
+"""The API server may drop these, and with them our claim."""
+
+
+def owned_fields(metadata: Mapping[str, Any]) -> str:
+    """The `fieldsV1` our manager holds by server-side apply, as canonical JSON; empty if none."""
+    for entry in metadata.get("managedFields") or ():
+        if (
+            entry.get("manager") == FIELD_MANAGER
+            and entry.get("operation") == "Apply"
+            and not entry.get("subresource")
+        ):
+            return json.dumps(entry.get("fieldsV1") or {}, sort_keys=True, separators=(",", ":"))
+    return ""
+
+
+def lost_fields(desired: Mapping[str, Any], fields: str) -> tuple[str, ...]:
+    """The paths in `desired` that are no longer ours, as `spec.config.retention.ms`."""
+    owned = _parsed(fields) if fields else None
+    body = {k: v for k, v in desired.items() if k not in IDENTITY}
+    metadata = {k: v for k, v in body.get("metadata", {}).items() if k not in NEVER_OWNED}
+    return tuple(_lost({**body, "metadata": metadata}, owned, ""))
+
+
+@lru_cache(maxsize=256)
+def _parsed(fields: str) -> Fields:
+    parsed: Fields = json.loads(fields)
+    return parsed
+
+
+def _lost(value: Any, owned: Fields | None, path: str) -> Iterator[str]:
+    if owned is None:
+        if value not in NOTHING:
+            yield path
+    elif not owned:
+        return  # a leaf, or a whole object or list owned as one value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _lost(item, owned.get(f"f:{key}"), f"{path}.{key}" if path else key)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _lost(item, _element(item, owned), f"{path}[{index}]")
+
+
+def _element(item: Any, owned: Fields) -> Fields | None:
+    """What we own of one item of a list that is merged by keys or as a set."""
+    if not isinstance(item, Mapping):
+        found: Fields | None = owned.get(f"v:{json.dumps(item, separators=(',', ':'))}")
+        return found
+    for name, fields in owned.items():
+        if name.startswith("k:") and _matches(item, json.loads(name[2:])):
+            return fields  # type: ignore[no-any-return]
+    return None
+
+
+def _matches(item: Mapping[str, Any], keys: Mapping[str, Any]) -> bool:
+    """Keys the item leaves to their defaults (a port's protocol) match any value."""
+    return all(item.get(key, value) == value for key, value in keys.items())
