@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from tapehouse_operator.api.change import Change, change_class, revisioned
+from tapehouse_operator.api.change import Change, change_class, declared, revisioned
 from tapehouse_operator.api.parse import parse
 from tapehouse_operator.api.reasons import ABNORMAL, ConditionType, Reason
 from tapehouse_operator.api.types import Boolean, Duration, Integer, duration, quantity
@@ -71,6 +71,16 @@ class Transition:
     reason: Reason = Reason.IMMUTABLE
 
 
+def _annotate(schema: dict[str, Any], model: type["Model"]) -> None:
+    """What JSON Schema has no word for, for the generator of CRDs and pages to take up."""
+    schema["x-rules"] = [*model.invariants, *model.transitions]
+    schema["x-keys"] = [model.model_fields[name].alias for name in model.keyed_by]
+    for field in model.model_fields.values():
+        change = declared(field, None)
+        if change is not None:
+            schema["properties"][field.alias]["x-change"] = change
+
+
 class Model(BaseModel):
     """Frozen, closed, with camelCase API names; its attribute docstrings are descriptions."""
 
@@ -81,6 +91,7 @@ class Model(BaseModel):
         validate_by_name=True,
         validate_by_alias=True,
         use_attribute_docstrings=True,
+        json_schema_extra=_annotate,
     )
 
     invariants: ClassVar[tuple[Rule, ...]] = ()
@@ -96,6 +107,21 @@ class Model(BaseModel):
                 context = {"field": field, "value": value_at(self, rule.field)}
                 raise PydanticCustomError(rule.reason.value, rule.message, context)
         return self
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _told_apart(cls, value: Any) -> Any:
+        """Items of a list that share their key: the API server refuses a list-map's as well."""
+        if isinstance(value, tuple) and value and isinstance(value[0], Model):
+            seen: set[object] = set()
+            for item in value:
+                key = tuple(getattr(item, name) for name in item.keyed_by)
+                if key and key in seen:
+                    raise ValueError(
+                        f"{' and '.join(map(str, key))} stands here twice; it must be unique"
+                    )
+                seen.add(key)
+        return value
 
 
 def value_at(model: BaseModel, field: str) -> object:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from enum import IntEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -25,7 +25,10 @@ class Change(IntEnum):
     """Results change: released as a candidate under `strategy`."""
 
 
-def declared(field: FieldInfo, inherited: Change) -> Change:
+C = TypeVar("C", Change, None)
+
+
+def declared(field: FieldInfo, inherited: C) -> Change | C:
     """The class of `field`, which is that of its surroundings unless it declares one."""
     return next((m for m in field.metadata if isinstance(m, Change)), inherited)
 

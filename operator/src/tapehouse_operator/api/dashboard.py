@@ -18,7 +18,7 @@ from tapehouse_operator.api.base import (
     Status,
     Strategy,
 )
-from tapehouse_operator.api.types import Duration, Identifier, Name, Sql, TableName
+from tapehouse_operator.api.types import Duration, Identifier, Name, Sql
 
 
 class Dataset(Model):
@@ -35,8 +35,8 @@ class Dataset(Model):
 
     name: Name
     """Its name, unique in the dashboard. Example: `candles`."""
-    table: TableName | None = None
-    """A table that a LakehouseTable declares. Example: `gold.candles`."""
+    table: Name | None = None
+    """A LakehouseTable in the same namespace. Example: `gold-candles`."""
     sql: Sql | None = None
     """A SELECT over tables, in DuckDB's SQL."""
 

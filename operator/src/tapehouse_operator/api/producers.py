@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from tapehouse_operator.api.base import ConfigMapSource, Model, Rule
-from tapehouse_operator.api.types import Boolean, Cron, Name, Sql, TableName
+from tapehouse_operator.api.types import Boolean, Cron, Name, Sql
 
 
 class Stream(Model):
@@ -29,8 +29,9 @@ class Transform(Model):
 
     sql: Sql
     """A SELECT in DuckDB's SQL that gives this table's columns by name."""
-    inputs: Annotated[tuple[TableName, ...], Field(min_length=1, max_length=32)]
-    """The tables it reads, as the SQL names them. Example: [silver.candle_parts]."""
+    inputs: Annotated[tuple[Name, ...], Field(min_length=1, max_length=32)]
+    """The LakehouseTables it reads, in the same namespace; the SQL names them by their
+    identifiers. Example: [silver-candle-parts]."""
     schedule: Cron | None = None
     """When it runs: a cron line in UTC, or `@hourly`, `@daily`, `@weekly`, `@monthly`.
     Default: no schedule. Example: `0 * * * *`."""

@@ -25,7 +25,6 @@ from tapehouse_operator.api.types import (
     Integer,
     Name,
     Number,
-    TableName,
 )
 
 
@@ -40,8 +39,8 @@ class Target(Model):
         ),
     )
 
-    table: TableName | None = None
-    """A table that a LakehouseTable declares. Example: `silver.trades`."""
+    table: Name | None = None
+    """A LakehouseTable in the same namespace. Example: `silver-trades`."""
     feed: Name | None = None
     """A TradeFeed in the same namespace. Example: `market`."""
 
@@ -99,7 +98,7 @@ class Notify(Model):
     """What to use: `webhook`, `slack` or `pagerduty`."""
     secret_key_ref: KeyRef
     """The Secret and the key in it that hold the address or the token."""
-    on: Severity = Severity.BLOCK
+    severity: Severity = Severity.BLOCK
     """`block` for blocking failures only, `warn` for all. Default: block."""
 
 
@@ -155,7 +154,7 @@ class QualitySuiteStatus(Status):
     """What the operator saw of a suite."""
 
     target: Annotated[str, Field(max_length=128)] = ""
-    """What is checked. Example: `table/silver.trades`."""
+    """What is checked. Example: `table/silver-trades`."""
     last_run: LastRun | None = None
     """What the last run found; all results are in the data docs."""
     score: Annotated[Number | None, Field(ge=0, le=100)] = None

@@ -30,7 +30,6 @@ from tapehouse_operator.api.types import (
     Name,
     Quantity,
     Sql,
-    TableName,
     Topic,
 )
 
@@ -38,31 +37,39 @@ from tapehouse_operator.api.types import (
 class Input(Model):
     """Something the SQL reads."""
 
-    keyed_by: ClassVar[tuple[str, ...]] = ("as",)
+    keyed_by: ClassVar[tuple[str, ...]] = ("as_",)
     invariants = (
         Rule(
-            "[has(self.feed), has(self.table), has(self.topic)].filter(set, set).size() == 1",
-            "exactly one of feed, table, topic must be set",
-            lambda i: sum(v is not None for v in (i.feed, i.table, i.topic)) == 1,
+            "has(self.table) ? !has(self.feed) && !has(self.topic) && !has(self.event)"
+            " : has(self.event) != has(self.topic)",
+            "exactly one of table, topic, or a feed's event must be set",
+            lambda i: (
+                not (i.feed or i.topic or i.event)
+                if i.table is not None
+                else (i.event is None) != (i.topic is None)
+            ),
         ),
         Rule(
-            "has(self.feed) == has(self.event)",
-            "feed and event belong together",
-            lambda i: (i.feed is None) == (i.event is None),
-            field="event",
+            "!has(self.event) || has(self.feed)",
+            "event needs the feed it belongs to",
+            lambda i: i.event is None or i.feed is not None,
+            field="feed",
         ),
     )
 
     as_: Identifier = Field(alias="as")
     """The name the SQL knows it by. Example: `trades`."""
     feed: Name | None = None
-    """A TradeFeed in the same namespace; needs `event`. Example: `market`."""
+    """A TradeFeed in the same namespace, with `event` or `topic`. Example: `market`."""
     event: Annotated[str | None, Field(max_length=128)] = None
-    """The feed's event to read. Example: `TradeExecuted`."""
-    table: TableName | None = None
-    """A table, read as a small dimension cached from Iceberg. Example: `silver.dim_symbol`."""
+    """One event of the feed, its own fields only. Example: `TradeExecuted`."""
+    table: Name | None = None
+    """A LakehouseTable in the same namespace, read as a small dimension cached from Iceberg.
+    Example: `dim-symbol`."""
     topic: Topic | None = None
-    """A Kafka topic that another StreamJob writes. Example: `enriched.trades`."""
+    """With `feed`: one of its topics, with the union of the fields of all events on it, told
+    apart by `event_type`. Without: a topic that another StreamJob writes.
+    Example: `raw.orders`, `enriched.trades`."""
 
 
 class Output(Model):
@@ -76,9 +83,9 @@ class Output(Model):
         ),
     )
 
-    table: TableName | None = None
-    """A table that a LakehouseTable declares with this job as its producer.
-    Example: `bronze.trades`."""
+    table: Name | None = None
+    """A LakehouseTable in the same namespace that names this job as its producer.
+    Example: `bronze-trades`."""
     topic: Topic | None = None
     """A Kafka topic, made for this job. Example: `enriched.trades`."""
 
