@@ -101,6 +101,7 @@ class Codec:
         self.times: tuple[str, ...] = tuple(
             name for name, type_ in types.items() if type_ == Primitive("timestamptz")
         )
+        self._time_paths = tuple(f"`$.{name}`" for name in self.times)
         self.other_times = tuple(name for name in self.times if name != event.event_time)
         self.decimals: tuple[tuple[str, Decimal], ...] = tuple(
             (name, type_) for name, type_ in types.items() if isinstance(type_, Decimal)
@@ -118,6 +119,8 @@ class Codec:
             return Invalid(Reason.NOT_JSON, detail)
         if "missing required field" in detail:
             return Invalid(Reason.MISSING_FIELD, detail)
+        if detail.endswith(self._time_paths):
+            return Invalid(Reason.BAD_TIMESTAMP, detail)
         return Invalid(self._broken(data), detail)
 
     def _broken(self, data: bytes) -> Reason:

@@ -1,0 +1,230 @@
+"""`feed.json`: what the operator wrote for this feed, read with errors that name the field."""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from tapehouse_tape.events import Event
+
+_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?")
+_UNITS = (86_400.0, 3_600.0, 60.0, 1.0, 0.001)
+
+
+class ConfigError(ValueError):
+    """The configuration is unusable; the message names file, field, value and remedy."""
+
+
+class Faults(msgspec.Struct, frozen=True, rename="camel"):
+    """Misbehaviour of the simulator; shares are of all frames, 0 to 1."""
+
+    duplicates: float = 0.0
+    late: float = 0.0
+    malformed: float = 0.0
+    drops: float = 0.0
+    reorders: float = 0.0
+    disconnect_every: int = 0
+
+
+class SimulatorSource(
+    msgspec.Struct, frozen=True, rename="camel", tag="simulator", tag_field="type"
+):
+    """The seeded exchange in the same Pod; `limit` counts trades."""
+
+    symbols: tuple[str, ...]
+    trades_per_second: float = 100.0
+    seed: int = 1
+    limit: int | None = None
+    faults: Faults = Faults()
+
+
+class WebSocketSource(
+    msgspec.Struct, frozen=True, rename="camel", tag="websocket", tag_field="type"
+):
+    """A WebSocket of somebody else's; `headers` maps names to files under `etc/tapehouse`."""
+
+    url: str
+    headers: dict[str, str] = {}
+    subscribe: tuple[str, ...] = ()
+    heartbeat: str = "20s"
+
+
+class FilesSource(msgspec.Struct, frozen=True, rename="camel", tag="files", tag_field="type"):
+    """Recorded events, each file once; `speed` 0 is as fast as possible."""
+
+    path: str
+    format: str
+    follow: bool = False
+    speed: float = 0.0
+
+
+Source = SimulatorSource | WebSocketSource | FilesSource
+
+
+class Continuity(msgspec.Struct, frozen=True, rename="camel"):
+    """How missing events are noticed and fetched."""
+
+    sequence_field: str = "sequence"
+    max_gap: int | None = None
+    backfill: bool = False
+
+
+class Session(msgspec.Struct, frozen=True, rename="camel"):
+    """When silence is normal."""
+
+    calendar: str = "always"
+    timezone: str = "UTC"
+
+
+class When(msgspec.Struct, frozen=True):
+    """Which foreign frames a mapping is for."""
+
+    field: str
+    equals: str
+
+
+class FieldMapping(msgspec.Struct, frozen=True, rename={"from_": "from"}):
+    """Where one field's value comes from: a dotted path or a constant."""
+
+    from_: str | None = None
+    value: str | None = None
+    scale: float | None = None
+    unit: str | None = None
+    map: dict[str, str] | None = None
+
+
+class FrameMapping(msgspec.Struct, frozen=True, rename="camel"):
+    """How one kind of foreign frame becomes one kind of event."""
+
+    when: When
+    event: str
+    fields: dict[str, FieldMapping]
+    quantity_scale: int = 1
+
+
+class FeedConfig(msgspec.Struct, frozen=True, rename="camel"):
+    """The whole of `feed.json`."""
+
+    feed: str
+    source: Source
+    events: tuple[Event, ...]
+    dead_letter_topic: str
+    cursor_topic: str
+    kafka: dict[str, Any]
+    namespace: str = "default"
+    mapping: tuple[FrameMapping, ...] | None = None
+    continuity: Continuity = Continuity()
+    session: Session | None = None
+    log_level: str = "INFO"
+
+    def topics(self) -> list[str]:
+        """Every event topic once, in the order of the events."""
+        return list(dict.fromkeys(event.topic for event in self.events))
+
+
+def load(path: Path) -> FeedConfig:
+    """Read `feed.json`.
+
+    Raises `ConfigError` when it is not there, not JSON, or a field is missing or wrong.
+    """
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; give the path of a feed.json") from None
+    try:
+        config = msgspec.json.decode(text, type=FeedConfig)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path}: {_located(str(error), text)}") from None
+    except msgspec.DecodeError as error:
+        raise ConfigError(f"{path}: not JSON: {error}") from None
+    _check(path, config)
+    return config
+
+
+def _located(message: str, text: bytes) -> str:
+    """`message` with the value that stands at the path it ends with."""
+    what, _, where = message.rpartition(" - at ")
+    steps = re.findall(r"\.([^.\[\]`]+)|\[(\d+)\]", where)
+    value: Any = msgspec.json.decode(text)
+    for name, index in steps:
+        try:
+            value = value[int(index)] if index else value[name]
+        except (KeyError, IndexError, TypeError):
+            return message
+    shown = msgspec.json.encode(value).decode()
+    field = where.strip("`").removeprefix("$.") or "the document"
+    return f"{field}: {shown[:120]}: {what or message}"
+
+
+def _check(path: Path, config: FeedConfig) -> None:
+    if not config.events:
+        raise ConfigError(f"{path}: events: []: declare at least one event")
+    names = [event.name for event in config.events]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"{path}: events: {name!r} is declared twice; use each name once")
+    if "bootstrap.servers" not in config.kafka:
+        raise ConfigError(f"{path}: kafka: bootstrap.servers is missing; give host:port")
+    for mapping in config.mapping or ():
+        if mapping.event not in names:
+            raise ConfigError(
+                f"{path}: mapping.event: {mapping.event!r} is not one of {', '.join(names)}"
+            )
+    if isinstance(config.source, SimulatorSource):
+        _check_simulator(path, config.source)
+
+
+def _check_simulator(path: Path, source: SimulatorSource) -> None:
+    shares = {name: getattr(source.faults, name) for name in source.faults.__struct_fields__}
+    disconnect_every = shares.pop("disconnect_every")
+    for name, share in shares.items():
+        if not 0 <= share <= 1:
+            raise ConfigError(f"{path}: source.faults.{name}: {share}: give a share from 0 to 1")
+    for name, number, least in (
+        ("symbols", len(set(source.symbols)), 1),
+        ("tradesPerSecond", source.trades_per_second, 0),
+        ("seed", source.seed, 0),
+        ("limit", 1 if source.limit is None else source.limit, 1),
+        ("faults.disconnectEvery", disconnect_every, 0),
+    ):
+        if number < least:
+            raise ConfigError(f"{path}: source.{name}: {number}: give at least {least}")
+
+
+def seconds(duration: str) -> float:
+    """A duration such as `20s`, `1m30s` or `250ms`, in seconds.
+
+    Raises `ConfigError` when it is none.
+    """
+    match = _DURATION.fullmatch(duration)
+    if match is None or not duration:
+        raise ConfigError(f"{duration!r} is not a duration such as 20s, 5m or 1h")
+    return sum(float(n) * unit for n, unit in zip(match.groups(), _UNITS, strict=True) if n)
+
+
+def kafka_client(config: FeedConfig, environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
+    """The settings every Kafka client of this feed starts from, with the password added."""
+    client = dict(config.kafka)
+    if password := environment.get("KAFKA_PASSWORD"):
+        client["sasl.password"] = password
+    return client
+
+
+__all__ = [
+    "ConfigError",
+    "Continuity",
+    "Faults",
+    "FeedConfig",
+    "FieldMapping",
+    "FilesSource",
+    "FrameMapping",
+    "Session",
+    "SimulatorSource",
+    "Source",
+    "WebSocketSource",
+    "kafka_client",
+    "load",
+    "seconds",
+]

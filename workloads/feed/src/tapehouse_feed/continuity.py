@@ -1,0 +1,99 @@
+"""Which sequence numbers a feed has seen, and which are missing."""
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import msgspec
+
+MAX_GAPS = 10_000
+
+
+class Gap(msgspec.Struct, array_like=True):
+    """The missing numbers `first` to `last`, noticed at `opened_at` (µs since 1970)."""
+
+    first: int
+    last: int
+    opened_at: int
+
+    @property
+    def size(self) -> int:
+        """How many numbers are missing."""
+        return self.last - self.first + 1
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Every number up to `high` has been seen but those in `gaps`.
+
+    `high` is None before the first number: a source may start anywhere.
+    """
+
+    high: int | None = None
+    gaps: list[Gap] = field(default_factory=list)
+    opened: int = 0
+    """Gaps opened since the start."""
+    closed: int = 0
+    """Gaps filled completely since the start."""
+    lost: int = 0
+    """Numbers given up because there were more than `MAX_GAPS` gaps."""
+
+    def is_new(self, number: int) -> bool:
+        """Whether `number` has not been seen."""
+        if self.high is None or number > self.high:
+            return True
+        return bool(self.gaps) and self._find(number) is not None
+
+    def observe(self, number: int, now: int) -> None:
+        """Take note of `number`, seen at `now` (µs since 1970)."""
+        high = self.high
+        if high is None or number == high + 1:
+            self.high = number
+        elif number > high:
+            self._open(Gap(high + 1, number - 1, now))
+            self.high = number
+        else:
+            self._fill(number)
+
+    @property
+    def missing(self) -> int:
+        """How many numbers are missing now."""
+        return sum(gap.size for gap in self.gaps)
+
+    def _open(self, gap: Gap) -> None:
+        self.opened += 1
+        self.gaps.append(gap)
+        if len(self.gaps) > MAX_GAPS:
+            self.lost += self.gaps.pop(0).size
+
+    def _find(self, number: int) -> int | None:
+        index = bisect_right(self.gaps, number, key=lambda gap: gap.first) - 1
+        return index if index >= 0 and number <= self.gaps[index].last else None
+
+    def _fill(self, number: int) -> None:
+        index = self._find(number)
+        if index is None:
+            return
+        gap = self.gaps[index]
+        parts = [
+            Gap(gap.first, number - 1, gap.opened_at),
+            Gap(number + 1, gap.last, gap.opened_at),
+        ]
+        left = [part for part in parts if part.size > 0]
+        self.gaps[index : index + 1] = left
+        self.closed += not left
+
+    def copy(self) -> "Ledger":
+        """A ledger of the same numbers, for writing down while this one goes on."""
+        gaps = [Gap(gap.first, gap.last, gap.opened_at) for gap in self.gaps]
+        return Ledger(self.high, gaps)
+
+
+def resumed(high: int, gaps: Iterable[Gap], later: Iterable[int], now: int) -> Ledger:
+    """The ledger after a restart: the written one, and the numbers found beyond it."""
+    ledger = Ledger(high, list(gaps))
+    for number in sorted(later):
+        if ledger.is_new(number):
+            ledger.observe(number, now)
+    ledger.opened = ledger.closed = 0
+    return ledger

@@ -1,0 +1,1 @@
+"""A seeded exchange that serves its events over a WebSocket."""
