@@ -99,6 +99,11 @@ class Model(BaseModel):
     keyed_by: ClassVar[tuple[str, ...]] = ()
     """In a list, the fields that tell one item from another (a list-map in the CRD)."""
 
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What tells this item from the others of its list."""
+        return tuple(str(getattr(self, name)) for name in self.keyed_by)
+
     @model_validator(mode="after")
     def _obey(self) -> Self:
         for rule in self.invariants:
@@ -113,14 +118,10 @@ class Model(BaseModel):
     def _told_apart(cls, value: Any) -> Any:
         """Items of a list that share their key: the API server refuses a list-map's as well."""
         if isinstance(value, tuple) and value and isinstance(value[0], Model):
-            seen: set[object] = set()
-            for item in value:
-                key = tuple(getattr(item, name) for name in item.keyed_by)
-                if key and key in seen:
-                    raise ValueError(
-                        f"{' and '.join(map(str, key))} stands here twice; it must be unique"
-                    )
-                seen.add(key)
+            keys = [item.identity for item in value if item.keyed_by]
+            twice = next((key for key in keys if keys.count(key) > 1), None)
+            if twice:
+                raise ValueError(f"{' and '.join(twice)} stands here twice; it must be unique")
         return value
 
 

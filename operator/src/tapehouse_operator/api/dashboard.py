@@ -68,8 +68,8 @@ class Chart(Model):
     """The dataset it is drawn from. Example: `candles`."""
     x: Identifier | None = None
     """The column along the x axis. Default: none, as for `number` and `table`."""
-    y: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=16)]
-    """The columns drawn. For `candlestick`: open, high, low, close in that order."""
+    values: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=16)]
+    """The columns drawn, along the y axis. For `candlestick`: open, high, low, close in that order."""
     series: Identifier | None = None
     """The column that divides the rows into series. Default: one series. Example: `symbol`."""
     options: dict[str, Any] = Field({})

@@ -77,13 +77,13 @@ class Event(Model):
 
     name: EventName
     """The kind, as `event_type` in the frame. Example: `TradeExecuted`."""
-    fields: Annotated[tuple[EventField, ...], Field(min_length=1, max_length=200)]
+    fields: Annotated[tuple[EventField, ...], Field(min_length=1, max_length=128)]
     """What the event carries. Unknown fields in a frame are tolerated and not kept."""
     key: Identifier
     """The field whose text is the Kafka key: its events stay in order. Example: `symbol`."""
     event_time: Identifier | None = None
     """The field with the event's own time. Default: the envelope's time, else when it came in."""
-    rules: Annotated[tuple[EventRule, ...], Field(max_length=100)] = ()
+    rules: Annotated[tuple[EventRule, ...], Field(max_length=64)] = ()
     """What must hold of the values; an event that breaks a rule is a dead letter."""
 
 

@@ -72,8 +72,13 @@ def _number(out: Schema) -> None:
 def _default(out: Schema, value: Any) -> None:
     """Scalars are defaulted by the API server; objects only to let those within them be."""
     if out.get("type") == "object":
-        if value and any("default" in child for child in out.get("properties", {}).values()):
-            out["default"] = {}
+        inner = {
+            name: child["default"]
+            for name, child in out.get("properties", {}).items()
+            if "default" in child
+        }
+        if value and inner:
+            out["default"] = inner
     elif value not in (None, "", [], ()):
         out["default"] = int(value) if isinstance(value, float) and value.is_integer() else value
 

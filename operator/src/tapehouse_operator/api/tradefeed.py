@@ -182,9 +182,9 @@ class TradeFeedSpec(Spec):
         str | None, Change.RESTART, Field(pattern=r"^[a-z]+/v[0-9]+$", max_length=64)
     ] = None
     """Events that are shipped with Tapehouse, instead of `events`. Example: `market/v1`."""
-    events: Annotated[tuple[Event, ...], Change.RESTART, Field(min_length=1, max_length=64)] = ()
+    events: Annotated[tuple[Event, ...], Change.RESTART, Field(min_length=1, max_length=32)] = ()
     """What the events look like, instead of `preset`."""
-    topics: Annotated[tuple[FeedTopic, ...], Change.RESTART, Field(max_length=64)] = ()
+    topics: Annotated[tuple[FeedTopic, ...], Change.RESTART, Field(max_length=32)] = ()
     """The Kafka topic of each kind of event. Default: the preset's own, or `<feed>.<event>` in
     lower case."""
     schema_: Annotated[Schema, Change.IN_PLACE] = Field(Schema(), alias="schema")
