@@ -8,7 +8,6 @@ import pyarrow as pa
 import pytest
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import CommitFailedException
-
 from tapehouse_operator.backends.catalog import IcebergCatalog, rest_catalog
 from tapehouse_operator.emit.core import Column, Table
 from tapehouse_operator.emit.iceberg import KEY_PROPERTY, OWNER_PROPERTY, table

@@ -120,6 +120,7 @@ def observed_sort(order: SortOrder, schema: Schema) -> tuple[str, ...]:
             SortTerm(
                 _own_transform(field.source_id, field.transform, schema),
                 field.direction == SortDirection.DESC,
+                field.null_order == NullOrder.NULLS_FIRST,
             )
         )
         for field in order.fields
@@ -323,4 +324,4 @@ def _partition_name(term: Transform) -> str:
 
 
 def _null_order(term: SortTerm) -> NullOrder:
-    return NullOrder.NULLS_LAST if term.descending else NullOrder.NULLS_FIRST
+    return NullOrder.NULLS_FIRST if term.nulls_first else NullOrder.NULLS_LAST

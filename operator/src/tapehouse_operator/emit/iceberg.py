@@ -22,7 +22,11 @@ KEY_PROPERTY = "tapehouse.key"
 deletes for keys that repeat within a checkpoint."""
 
 _TRANSFORM = re.compile(
-    r"^(?:(?P<name>[a-z]+)\(\s*(?:(?P<arg>\d+)\s*,\s*)?(?P<inner>\w+)\s*\)|(?P<column>\w+))$"
+    r"^(?:(?P<name>[a-z]+)\(\s*(?:(?P<arg>\d+)\s*,\s*)?(?P<inner>[\w.]+)\s*\)"
+    r"|(?P<column>[\w.]+))$"
+)
+_SORT = re.compile(
+    r"^(?P<term>.+?)(?:\s+(?P<direction>asc|desc))?(?:\s+nulls\s+(?P<nulls>first|last))?$"
 )
 _DATES = ("date", "timestamp", "timestamptz")
 _BUCKETABLE = (
@@ -74,13 +78,18 @@ class Transform:
 
 @dataclass(frozen=True, slots=True)
 class SortTerm:
-    """One term of a sort order; nulls come first when ascending, last when descending."""
+    """One term of a sort order."""
 
     transform: Transform
     descending: bool = False
+    nulls_first: bool = True
+    """By default first when ascending and last when descending, as in Iceberg."""
 
     def __str__(self) -> str:
-        return f"{self.transform}{' desc' if self.descending else ''}"
+        direction = " desc" if self.descending else ""
+        if self.nulls_first != self.descending:
+            return f"{self.transform}{direction}"
+        return f"{self.transform}{direction} nulls {'first' if self.nulls_first else 'last'}"
 
 
 def transform(text: str) -> Transform:
@@ -102,15 +111,17 @@ def transform(text: str) -> Transform:
 
 
 def sort_term(text: str) -> SortTerm:
-    """Read `symbol`, `timestamp desc` or `bucket(16, symbol) asc`.
+    """Read `symbol`, `timestamp desc` or `bucket(16, symbol) asc nulls last`.
 
     Raises:
-        ValueError: not a transform with an optional direction.
+        ValueError: not a transform with an optional direction and place of nulls.
     """
-    body, _, direction = text.strip().rpartition(" ")
-    if direction.lower() in ("asc", "desc") and body:
-        return SortTerm(transform(body), direction.lower() == "desc")
-    return SortTerm(transform(text))
+    found = _SORT.match(text.strip())
+    if found is None:
+        raise ValueError(f"{text!r}: use {TRANSFORM_FORM}, then asc or desc, nulls first or last")
+    descending = found["direction"] == "desc"
+    nulls_first = found["nulls"] == "first" if found["nulls"] else not descending
+    return SortTerm(transform(found["term"]), descending, nulls_first)
 
 
 def table(

@@ -1,0 +1,180 @@
+"""Flink SQL DDL: what the user never writes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from tapehouse_operator.api.icetypes import IceType, ListOf, MapOf, Primitive, StructOf, parse_type
+from tapehouse_operator.emit.events import RESERVED, Event, Field, union
+from tapehouse_operator.emit.sql import literal, quote
+
+_TYPES = {
+    "boolean": "BOOLEAN",
+    "int": "INT",
+    "long": "BIGINT",
+    "float": "FLOAT",
+    "double": "DOUBLE",
+    "date": "DATE",
+    "time": "TIME",
+    "timestamp": "TIMESTAMP(6)",
+    "timestamptz": "TIMESTAMP_LTZ(6)",
+    "string": "STRING",
+    "uuid": "STRING",
+    "binary": "BYTES",
+}
+_METADATA = {
+    "kafka_topic": "STRING NOT NULL METADATA FROM 'topic' VIRTUAL",
+    "kafka_partition": "INT NOT NULL METADATA FROM 'partition' VIRTUAL",
+    "kafka_offset": "BIGINT NOT NULL METADATA FROM 'offset' VIRTUAL",
+    "kafka_headers": "MAP<STRING NOT NULL, BYTES NOT NULL> METADATA FROM 'headers' VIRTUAL",
+    "ingested_at": "TIMESTAMP_LTZ(3) NOT NULL METADATA FROM 'timestamp' VIRTUAL",
+}
+_FORMAT = {"format": "json", "json.timestamp-format.standard": "ISO-8601"}
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A topic as the user's SQL sees it."""
+
+    alias: str
+    topic: str
+    events: tuple[Event, ...]
+    """Whose fields it offers: one event, or all of the topic's."""
+    filtered: bool
+    """Whether other events share the topic and are to be left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """How event time is made of what the event says."""
+
+    lateness: timedelta
+    """How far behind the newest event the watermark stays."""
+    idle_after: timedelta | None
+    """When a silent partition stops holding the watermark back."""
+    max_future_skew: timedelta
+    """How far an event may be dated ahead of its arrival."""
+
+
+def flink_type(type_: IceType) -> str:
+    """The Flink SQL type that holds the same values."""
+    match type_:
+        case Primitive("decimal", precision, scale):
+            return f"DECIMAL({precision}, {scale})"
+        case Primitive(name):
+            return _TYPES[name]
+        case ListOf(element):
+            return f"ARRAY<{flink_type(element)}>"
+        case MapOf(key, value):
+            return f"MAP<{flink_type(key)}, {flink_type(value)}>"
+        case StructOf(fields):
+            parts = ", ".join(f"{quote(name)} {flink_type(part)}" for name, part in fields)
+            return f"ROW<{parts}>"
+
+
+def input_ddl(table: Input, clock: Clock, kafka: Mapping[str, str], group: str) -> tuple[str, ...]:
+    """The table over a topic, and the view that keeps one event of several.
+
+    Args:
+        table: what is read.
+        clock: how event time is made.
+        kafka: client configuration, without the password.
+        group: the consumer group, where offsets are shown (state is what counts).
+    """
+    fields = union(table.events)
+    if not table.filtered:
+        return (_table(table.alias, table, fields, clock, kafka, group),)
+    below = f"{table.alias}__topic"
+    columns = ",\n  ".join(quote(name) for name in (*(f.name for f in fields), *RESERVED))
+    (only,) = table.events
+    return (
+        _table(below, table, fields, clock, kafka, group),
+        f"CREATE TEMPORARY VIEW {quote(table.alias)} AS SELECT\n  {columns}\n"
+        f"FROM {quote(below)} WHERE `event_type` = {literal(only.name)}",
+    )
+
+
+def sink_ddl(name: str, topic: str, fields: Sequence[Field], options: Mapping[str, str]) -> str:
+    """The table over an output topic."""
+    columns = [f"{quote(f.name)} {flink_type(parse_type(f.type))}" for f in fields]
+    return _create(name, columns, {"connector": "kafka", "topic": topic, **options, **_FORMAT})
+
+
+def interval(length: timedelta) -> str:
+    """A Flink interval literal, exact to the millisecond."""
+    millis = length // timedelta(milliseconds=1)
+    seconds, millis = divmod(millis, 1000)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    return f"INTERVAL '{days} {hours:02}:{minutes:02}:{seconds:02}.{millis:03}' DAY(3) TO SECOND(3)"
+
+
+def _table(
+    name: str,
+    table: Input,
+    fields: Sequence[Field],
+    clock: Clock,
+    kafka: Mapping[str, str],
+    group: str,
+) -> str:
+    columns = [f"{quote(f.name)} {flink_type(parse_type(f.type))}" for f in fields]
+    columns += [f"{quote(column)} {what}" for column, what in _METADATA.items()]
+    columns += [f"{quote(header)} AS {_header(header)}" for header in ("event_type", "trace_id")]
+    columns += [
+        f"`event_time` AS {_event_time(table.events, clock)}",
+        f"WATERMARK FOR `event_time` AS `event_time` - {interval(clock.lateness)}",
+    ]
+    return _create(name, columns, _source_options(table.topic, clock, kafka, group))
+
+
+def _event_time(events: Sequence[Event], clock: Clock) -> str:
+    """What the event says, but never more than the skew ahead of its arrival.
+
+    One event dated 2099 would otherwise move the watermark past everything that follows.
+    """
+    said = _said(events)
+    latest = f"`ingested_at` + {interval(clock.max_future_skew)}"
+    return (
+        f"CAST(CASE WHEN {said} IS NULL THEN `ingested_at` "
+        f"WHEN {said} > {latest} THEN {latest} ELSE {said} END AS TIMESTAMP_LTZ(3))"
+    )
+
+
+def _said(events: Sequence[Event]) -> str:
+    """The field with the event's own time, by event where they differ."""
+    columns = {e.event_time for e in events}
+    if len(columns) == 1:
+        (column,) = columns
+        return quote(column) if column else "CAST(NULL AS TIMESTAMP_LTZ(6))"
+    cases = " ".join(
+        f"WHEN {literal(e.name)} THEN {quote(e.event_time)}" for e in events if e.event_time
+    )
+    return f"CASE {_header('event_type')} {cases} END"
+
+
+def _header(name: str) -> str:
+    return f"DECODE(`kafka_headers`[{literal(name)}], 'UTF-8')"
+
+
+def _source_options(
+    topic: str, clock: Clock, kafka: Mapping[str, str], group: str
+) -> dict[str, str]:
+    options = {
+        "connector": "kafka",
+        "topic": topic,
+        **{f"properties.{name}": value for name, value in kafka.items()},
+        "properties.group.id": group,
+        "scan.startup.mode": "earliest-offset",
+        **_FORMAT,
+    }
+    if clock.idle_after is not None:
+        millis = clock.idle_after // timedelta(milliseconds=1)
+        options["scan.watermark.idle-timeout"] = f"{millis} ms"
+    return options
+
+
+def _create(name: str, columns: Sequence[str], options: Mapping[str, str]) -> str:
+    body = ",\n  ".join(columns)
+    pairs = ",\n  ".join(f"{literal(key)} = {literal(value)}" for key, value in options.items())
+    return f"CREATE TEMPORARY TABLE {quote(name)} (\n  {body}\n) WITH (\n  {pairs}\n)"

@@ -1,0 +1,154 @@
+"""Declared events, their versions, and what their topics hold."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.resources import files
+from typing import Any
+
+from tapehouse_operator.api.icetypes import parse_type, widens
+from tapehouse_operator.names import digest
+
+RESERVED = (
+    "event_type",
+    "event_time",
+    "kafka_topic",
+    "kafka_partition",
+    "kafka_offset",
+    "kafka_headers",
+    "ingested_at",
+    "trace_id",
+)
+"""Columns every input offers besides the event's own fields."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of an event."""
+
+    name: str
+    type: str
+    """In Iceberg's grammar, canonically spelt."""
+    required: bool = False
+    doc: str = ""
+
+
+@dataclass(frozen=True)
+class Event:
+    """One kind of event and the topic it goes to."""
+
+    name: str
+    topic: str
+    key: str
+    event_time: str | None
+    fields: tuple[Field, ...]
+    rules: tuple[Mapping[str, Any], ...] = field(default=(), compare=False)
+
+    @cached_property
+    def schema_id(self) -> str:
+        """The canonical hash of what a reader must know: names, types, what may be missing."""
+        return digest({"event": self.name, "fields": [list(_shape(f)) for f in self.fields]})
+
+    def document(self) -> dict[str, Any]:
+        """The event as workloads read it."""
+        return {
+            "name": self.name,
+            "topic": self.topic,
+            "key": self.key,
+            "eventTime": self.event_time,
+            "schemaId": self.schema_id,
+            "fields": [
+                {"name": f.name, "type": f.type, "required": f.required} for f in self.fields
+            ],
+            "rules": [dict(rule) for rule in self.rules],
+        }
+
+
+def event(document: Mapping[str, Any], topic: str | None = None) -> Event:
+    """Read an event from its JSON form, that of presets and of ConfigMaps."""
+    return Event(
+        name=document["name"],
+        topic=topic or document["topic"],
+        key=document["key"],
+        event_time=document.get("eventTime"),
+        fields=tuple(
+            Field(
+                name=f["name"],
+                type=str(parse_type(f["type"])),
+                required=f.get("required", False),
+                doc=f.get("doc", ""),
+            )
+            for f in document["fields"]
+        ),
+        rules=tuple(document.get("rules", ())),
+    )
+
+
+def on_topic(events: Iterable[Event], topic: str) -> tuple[Event, ...]:
+    """The events that go to `topic`, in order of declaration."""
+    return tuple(e for e in events if e.topic == topic)
+
+
+def union(events: Sequence[Event]) -> tuple[Field, ...]:
+    """The fields of all events together; required is what every one of them requires.
+
+    Raises:
+        ValueError: two events give one field different types.
+    """
+    fields: dict[str, Field] = {}
+    for each in events:
+        for found in each.fields:
+            known = fields.setdefault(found.name, found)
+            if known.type != found.type:
+                raise ValueError(
+                    f"field {found.name} is {known.type} in one event and {found.type} in "
+                    f"{each.name}, and both go to topic {each.topic}; give them one type or "
+                    "topics of their own"
+                )
+    required = {
+        name
+        for name in fields
+        if all(any(f.name == name and f.required for f in e.fields) for e in events)
+    }
+    return tuple(Field(f.name, f.type, f.name in required, f.doc) for f in fields.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """A change of an event that breaks a promise."""
+
+    field: str
+    problem: str
+
+
+def unreadable(old: Event, new: Event) -> Break | None:
+    """Why a reader that knows `new` cannot read what was written as `old`, if so."""
+    before = {f.name: f for f in old.fields}
+    for now in new.fields:
+        was = before.get(now.name)
+        if was is None:
+            if now.required:
+                return Break(now.name, "is new and required, but old events do not have it")
+        elif not widens(parse_type(was.type), parse_type(now.type)):
+            return Break(now.name, f"changes from {was.type} to {now.type}")
+        elif now.required and not was.required:
+            return Break(now.name, "becomes required, but old events may lack it")
+    return None
+
+
+def _presets() -> dict[str, tuple[Event, ...]]:
+    found = {}
+    for entry in (files("tapehouse_tape") / "presets").iterdir():
+        if entry.name.endswith(".json"):
+            document = json.loads(entry.read_text(encoding="utf-8"))
+            found[document["preset"]] = tuple(event(e) for e in document["events"])
+    return found
+
+
+PRESETS: Mapping[str, tuple[Event, ...]] = _presets()
+"""The shipped events by name: data of another distribution, read once, never its code."""
+
+
+def _shape(f: Field) -> tuple[str, str, bool]:
+    return f.name, f.type, f.required

@@ -1,0 +1,159 @@
+"""FlinkDeployment: one SQL job with a JobManager and TaskManagers of its own."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tapehouse_operator.emit.core import Manifest
+from tapehouse_operator.emit.manifests import (
+    ANNOTATION_CONFIG,
+    CONFIG_DIR,
+    config_volume,
+    container_security,
+    pod_ip_env,
+    pod_security,
+    root_env,
+    secret_env,
+)
+from tapehouse_operator.emit.platform import PASSWORD_ENV, PASSWORD_KEY
+from tapehouse_operator.names import LABEL_REVISION
+
+API_VERSION = "flink.apache.org/v1beta1"
+KIND = "FlinkDeployment"
+MAIN_CONTAINER = "flink-main-container"
+SERVICE_ACCOUNT = "flink"
+RUNNER = ("-pyclientexec", "python", "-pym", "tapehouse_streams.run")
+
+SQL_CONFIGURATION: Mapping[str, str] = {
+    # The older sink loses rows when one writer of a bounded source ends before another.
+    "table.exec.iceberg.use-v2-sink": "true",
+    # State is found again after an INSERT is added at the end.
+    "table.exec.uid.generation": "ALWAYS",
+    "table.local-time-zone": "UTC",
+}
+_CONFIGURATION: Mapping[str, str] = {
+    "execution.checkpointing.mode": "EXACTLY_ONCE",
+    "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
+    "state.backend.type": "hashmap",
+    # A job that cannot run must fail in the end, not restart for ever.
+    "restart-strategy.type": "exponential-delay",
+    "restart-strategy.exponential-delay.initial-backoff": "1 s",
+    "restart-strategy.exponential-delay.max-backoff": "30 s",
+    "restart-strategy.exponential-delay.reset-backoff-threshold": "10 min",
+    "restart-strategy.exponential-delay.attempts-before-reset-backoff": "15",
+    "heartbeat.interval": "5 s",
+    "heartbeat.timeout": "30 s",
+    # SQL over JSON and Parquet lives on the heap; sorting and RocksDB would use managed memory.
+    "taskmanager.memory.managed.fraction": "0.1",
+    "taskmanager.memory.jvm-metaspace.size": "192m",
+    "taskmanager.memory.jvm-overhead.min": "96m",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The size of one process."""
+
+    cpu: float
+    """Processors."""
+    memory: str
+    """Of the whole process, in Flink's spelling: `1024m`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is wanted of a job, beyond its SQL."""
+
+    name: str
+    image: str
+    flink_version: str
+    state_dir: str
+    """Where checkpoints and savepoints go: a URI of this job alone."""
+    parallelism: int
+    max_parallelism: int
+    task_slots: int
+    checkpoint_interval: str
+    checkpoints_retained: int
+    upgrade_mode: str
+    """`savepoint`, `last-state` or `stateless`."""
+    suspended: bool
+    job_manager: Machine
+    task_manager: Machine
+    password_secret: str
+    config_map: str
+    """Holds `job.json`."""
+    config_digest: str
+    """Of `job.json`: another one restarts the job."""
+    revision: int
+
+
+def flink_deployment(job: Job) -> Manifest:
+    """The FlinkDeployment."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "metadata": {"name": job.name, "labels": {LABEL_REVISION: str(job.revision)}},
+        "spec": {
+            "image": job.image,
+            "flinkVersion": job.flink_version,
+            "serviceAccount": SERVICE_ACCOUNT,
+            "flinkConfiguration": configuration(job),
+            "podTemplate": _pod_template(job),
+            "jobManager": {"resource": _resource(job.job_manager), "replicas": 1},
+            "taskManager": {"resource": _resource(job.task_manager)},
+            "job": {
+                "jarURI": "local:///opt/flink/opt/flink-python-2.1.3.jar",
+                "entryClass": "org.apache.flink.client.python.PythonDriver",
+                "args": list(RUNNER),
+                "parallelism": job.parallelism,
+                "upgradeMode": job.upgrade_mode,
+                "state": "suspended" if job.suspended else "running",
+            },
+        },
+    }
+
+
+def configuration(job: Job) -> dict[str, str]:
+    """Flink's own configuration: state, restarts, sizes."""
+    return {
+        **_CONFIGURATION,
+        "pipeline.name": job.name,
+        "pipeline.max-parallelism": str(job.max_parallelism),
+        "taskmanager.numberOfTaskSlots": str(job.task_slots),
+        "execution.checkpointing.interval": job.checkpoint_interval,
+        "execution.checkpointing.num-retained": str(job.checkpoints_retained),
+        "execution.checkpointing.dir": f"{job.state_dir}/checkpoints",
+        "execution.checkpointing.savepoint-dir": f"{job.state_dir}/savepoints",
+        # Deleting the resource keeps what is needed to go on.
+        "kubernetes.operator.savepoint.cleanup.enabled": "false",
+        "kubernetes.operator.job.savepoint-on-deletion": "true",
+    }
+
+
+def _resource(machine: Machine) -> dict[str, Any]:
+    return {"cpu": machine.cpu, "memory": machine.memory}
+
+
+def _pod_template(job: Job) -> dict[str, Any]:
+    return {
+        "metadata": {"annotations": {ANNOTATION_CONFIG: job.config_digest}},
+        "spec": {
+            "enableServiceLinks": False,
+            "securityContext": pod_security(),
+            "containers": [
+                {
+                    "name": MAIN_CONTAINER,
+                    "env": [
+                        root_env(),
+                        pod_ip_env(),
+                        secret_env(PASSWORD_ENV, job.password_secret, PASSWORD_KEY),
+                    ],
+                    "securityContext": container_security(),
+                    "volumeMounts": [
+                        {"name": "job", "mountPath": CONFIG_DIR, "readOnly": True},
+                    ],
+                }
+            ],
+            "volumes": [config_volume("job", job.config_map)],
+        },
+    }
