@@ -11,6 +11,7 @@ from tests.local.platform import Platform, environment
 NET = "97"
 TRADES = 3_000
 SEED = 11
+SYMBOLS = ("AAPL", "GOOG", "MSFT")
 
 
 def finite(body: dict[str, Any]) -> None:

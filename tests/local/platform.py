@@ -39,7 +39,7 @@ def eventually(check: Callable[[], object], seconds: float = 60, every: float = 
         try:
             if last := check():
                 return last
-        except Exception as error:  # noqa: BLE001 - whatever it is, it may pass
+        except Exception as error:
             last = error
         time.sleep(every)
     raise AssertionError(f"not within {seconds:.0f} s: {last!r}")
@@ -71,9 +71,7 @@ class Platform:
         assert done.returncode == 0, f"kubectl {' '.join(args)}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
-    def try_kubectl(
-        self, *args: str, stdin: str | None = None
-    ) -> subprocess.CompletedProcess[str]:
+    def try_kubectl(self, *args: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         info = self.info()
         return subprocess.run(
             ["kubectl", "--kubeconfig", info["kubeconfig"], "-n", self.namespace, *args],
