@@ -1,6 +1,6 @@
 """A lake with seeded trades, and a client that asks it GraphQL."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ Ask = Callable[..., Any]
 
 
 @pytest.fixture
-async def ask(services: Services) -> AsyncIterator[Ask]:
+async def ask(services: Services) -> Ask:
     schema = build()
 
     async def run(query: str, **variables: Any) -> Any:
@@ -52,4 +52,4 @@ async def ask(services: Services) -> AsyncIterator[Ask]:
             query, variable_values=variables, context_value=Context(services)
         )
 
-    yield run
+    return run

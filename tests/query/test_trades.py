@@ -20,11 +20,11 @@ def newest_first(rows: list[dict[str, Any]]) -> list[str]:
     return [row["trade_id"] for row in ordered]
 
 
-async def walk(ask: Ask, size: int, between: Any = None, **filter: Any) -> list[str]:
+async def walk(ask: Ask, size: int, between: Any = None, **chosen: Any) -> list[str]:
     found: list[str] = []
     after = None
     while True:
-        result = await ask(PAGE, first=size, after=after, filter=filter or None)
+        result = await ask(PAGE, first=size, after=after, filter=chosen or None)
         assert not result.errors, result.errors
         page = result.data["trades"]
         found += [edge["node"]["tradeId"] for edge in page["edges"]]

@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from kubernetes import client, config
@@ -68,13 +70,17 @@ class Kube:
 
     def _client(self) -> client.CustomObjectsApi | None:
         """Loaded on use, since the API server may come later than this process."""
-        if self._api is None:
-            try:
-                config.load_config()
-            except config.ConfigException:
-                return None
+        if self._api is None and _configured():
+            config.load_config()
             self._api = client.CustomObjectsApi()
         return self._api
+
+
+def _configured() -> bool:
+    """Whether this process runs in a pod or has been given a kubeconfig."""
+    files = os.environ.get("KUBECONFIG", str(Path.home() / ".kube" / "config"))
+    in_cluster = "KUBERNETES_SERVICE_HOST" in os.environ
+    return in_cluster or any(Path(one).is_file() for one in files.split(os.pathsep))
 
 
 class Resources:

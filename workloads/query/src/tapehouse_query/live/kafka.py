@@ -114,7 +114,7 @@ class LiveTopic(Generic[E]):
         events = [event for message in messages if (event := self._event(message)) is not None]
         if events:
             self.received += len(events)
-            metrics.LIVE.labels(self._topics[0]).inc(len(events))
+            metrics.LIVE.labels(str(messages[0].topic())).inc(len(events))
             self._deliver(events)
 
     def _event(self, message: Message) -> E | None:

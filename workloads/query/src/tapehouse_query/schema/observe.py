@@ -30,7 +30,7 @@ class Observe(SchemaExtension):
     def _name(self) -> str:
         """The first field, which unlike the client's own name is one of few."""
         document = self.execution_context.graphql_document
-        valid = self.execution_context.pre_execution_errors is None
+        valid = not self.execution_context.pre_execution_errors
         for node in document.definitions if document and valid else ():
             if isinstance(node, OperationDefinitionNode):
                 first = node.selection_set.selections[0]

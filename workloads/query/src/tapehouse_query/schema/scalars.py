@@ -5,8 +5,9 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, NewType
 
 import strawberry
-from graphql import GraphQLError
 from strawberry.types.scalar import ScalarDefinition
+
+from tapehouse_query.errors import QueryError
 
 _LOW, _HIGH = -(2**63), 2**63 - 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -43,7 +44,7 @@ def parse_bound(value: Any) -> Bound:
     """A date or a time as a client writes it.
 
     Raises:
-        GraphQLError: it is neither; names the value.
+        QueryError: it is neither; names the value.
     """
     try:
         if len(value) == 10:
@@ -51,8 +52,9 @@ def parse_bound(value: Any) -> Bound:
             return Bound(to_micros(start), to_micros(start + _DAY) - 1)
         micros = to_micros(datetime.fromisoformat(value))
     except (TypeError, ValueError, OverflowError):
-        raise GraphQLError(
-            f"{value!r} is not a time: write 2026-01-31T09:30:00Z, or 2026-01-31 for the whole day"
+        raise QueryError(
+            f"{value!r} is not a time: write 2026-01-31T09:30:00Z, or 2026-01-31 for the whole day",
+            "BAD_USER_INPUT",
         ) from None
     return Bound(micros, micros)
 
@@ -61,7 +63,7 @@ def parse_big_int(value: Any) -> int:
     """A 64-bit integer, as a JSON number or a string of digits.
 
     Raises:
-        GraphQLError: it is not, or does not fit 64 bits.
+        QueryError: it is not, or does not fit 64 bits.
     """
     try:
         number = int(value) if isinstance(value, str) else value
@@ -70,7 +72,7 @@ def parse_big_int(value: Any) -> int:
     if isinstance(number, float) and number.is_integer():
         number = int(number)
     if not isinstance(number, int) or isinstance(number, bool) or not _LOW <= number <= _HIGH:
-        raise GraphQLError(f"{value!r} is not a 64-bit integer")
+        raise QueryError(f"{value!r} is not a 64-bit integer", "BAD_USER_INPUT")
     return number
 
 
