@@ -11,9 +11,11 @@ from tapehouse_tape.rules import non_finite
 
 from tapehouse_feed.continuity import Ledger
 
-Headers = list[tuple[str, str | bytes]]
+Headers = list[tuple[str, str | bytes | None]]
 MAX_FRAME = 10 * 1024 * 1024
 """The largest frame taken, in bytes; a larger one closes the connection."""
+MAX_EVENT = 900_000
+"""The largest event in bytes: topics take records of 1 MiB unless told otherwise."""
 
 
 class Deliver(msgspec.Struct, gc=False):
@@ -80,7 +82,9 @@ class Session:
     ) -> None:
         self.feed = feed
         self.ledger = ledger or Ledger()
-        self.counts: Counter[str] = Counter()
+        self.events: Counter[str] = Counter({event.name: 0 for event in events})
+        self.dead: Counter[Reason] = Counter(dict.fromkeys(Reason, 0))
+        self.skipped: Counter[str] = Counter({HANDSHAKE.why: 0, DUPLICATE.why: 0})
         self._stream = stream
         self._run = run
         self._unnumbered = 0
@@ -94,25 +98,30 @@ class Session:
         try:
             envelope = self._envelope(frame)
             if envelope.event_type is msgspec.UNSET:
-                self.counts["handshake"] += 1
+                self.skipped["handshake"] += 1
                 return HANDSHAKE
             sequence = envelope.sequence
             if sequence is not None and not self.ledger.is_new(sequence):
-                self.counts["duplicate"] += 1
+                self.skipped["duplicate"] += 1
                 return DUPLICATE
             action: Action = self._event(envelope, received)
-            self.counts["delivered"] += 1
+            self.events[envelope.event_type] += 1
         except Invalid as invalid:
             action = self.dead_letter(frame, invalid, received, sequence)
         if sequence is not None:
             self.ledger.observe(sequence, now)
         return action
 
+    @property
+    def frames(self) -> int:
+        """Frames received: events, dead letters, handshakes and duplicates."""
+        return self.events.total() + self.dead.total() + self.skipped.total()
+
     def dead_letter(
         self, frame: bytes, invalid: Invalid, received: str, sequence: int | None = None
     ) -> DeadLetter:
         """The dead letter of `frame`; `received` is the time it came, canonical."""
-        self.counts["dead"] += 1
+        self.dead[invalid.reason] += 1
         headers: Headers = [
             ("reason", invalid.reason.value),
             ("detail", invalid.detail.encode("utf-8", "replace")[:1024]),
@@ -140,6 +149,8 @@ class Session:
             known = ", ".join(self._routes)
             raise Invalid(Reason.UNKNOWN_EVENT, f"{envelope.event_type[:128]!r} is none of {known}")
         data = bytes(envelope.data)
+        if len(data) > MAX_EVENT:
+            raise Invalid(Reason.TOO_LARGE, f"{len(data)} bytes, at most {MAX_EVENT} are taken")
         if data[:1] != b"{":
             found = data[:32].decode("utf-8", "replace") or "nothing"
             raise Invalid(Reason.MISSING_DATA, f"data must be an object, found {found}")

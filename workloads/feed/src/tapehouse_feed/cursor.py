@@ -1,0 +1,153 @@
+"""Where a feed stands: read from Kafka at the start, so that a crash loses and repeats nothing."""
+
+import hashlib
+import logging
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+
+from tapehouse_feed.config import FilesSource, SimulatorSource, Source, WebSocketSource
+from tapehouse_feed.continuity import Gap
+
+Offsets = dict[str, dict[str, int]]
+STREAM = 16
+"""Digits of the fingerprint that trace ids begin with."""
+SETTLE = 0.3
+"""Seconds without growth after which nothing of a killed predecessor is under way any more."""
+
+log = logging.getLogger("tapehouse.bridge")
+
+
+class Cursor(msgspec.Struct):
+    """Everything up to `sequence` but `gaps` is acknowledged.
+
+    Later events, where there are any, lie at `offsets` or beyond. `sequence` is None before the
+    first event.
+    """
+
+    sequence: int | None
+    offsets: Offsets
+    gaps: list[Gap] = []
+
+
+def fingerprint(source: Source) -> str:
+    """What makes a source's sequence this one: 64 hexadecimal digits; never the rate."""
+    match source:
+        case SimulatorSource():
+            identity: Any = ["simulator", source.seed, *source.symbols]
+        case WebSocketSource():
+            identity = ["websocket", source.url]
+        case FilesSource():
+            identity = ["files", source.path, source.format]
+    return hashlib.sha256(msgspec.json.encode(identity)).hexdigest()
+
+
+class Journal:
+    """Reads cursors and tails with one consumer; blocking, for the start only."""
+
+    def __init__(self, client: Mapping[str, Any], feed: str) -> None:
+        self._consumer = Consumer(
+            {
+                **client,
+                "group.id": f"{feed}-feed",
+                "enable.auto.commit": False,
+                "auto.offset.reset": "earliest",
+                "enable.partition.eof": False,
+            }
+        )
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._consumer.close()
+
+    def absent(self, topics: Iterable[str], timeout: float) -> list[str]:
+        """Those of `topics` that are not there or not visible to this user.
+
+        Raises `KafkaException` when no broker answers within `timeout` seconds.
+        """
+        known = self._consumer.list_topics(timeout=timeout).topics
+        return [topic for topic in topics if topic not in known or known[topic].error]
+
+    def ends(self, topics: Iterable[str]) -> Offsets:
+        """The offsets the next records will get."""
+        ends: Offsets = {}
+        for topic in topics:
+            partitions = self._consumer.list_topics(topic, timeout=10).topics[topic].partitions
+            ends[topic] = {str(p): self._bounds(topic, p)[1] for p in sorted(partitions)}
+        return ends
+
+    def settled_ends(self, topics: Iterable[str]) -> Offsets:
+        """The ends once they have stopped growing."""
+        names = list(topics)
+        ends = self.ends(names)
+        while True:
+            time.sleep(SETTLE)
+            again = self.ends(names)
+            if again == ends:
+                return ends
+            ends = again
+
+    def cursor(self, topic: str, key: str) -> Cursor | None:
+        """The newest cursor under `key`."""
+        found: Cursor | None = None
+        for message in self._between({}, self.ends([topic])):
+            if _text(message.key()) == key:
+                found = _decode(message.value() or b"")
+        return found
+
+    def later(self, cursor: Cursor, ends: Offsets, stream: str) -> set[int]:
+        """The sequence numbers of this stream written from the cursor's offsets to `ends`."""
+        found = set()
+        for message in self._between(cursor.offsets, ends):
+            headers = dict(message.headers() or ())
+            trace, number = _text(headers.get("trace_id")), _text(headers.get("seq"))
+            if trace.startswith(stream) and number.isdecimal():
+                found.add(int(number))
+        return found
+
+    def _bounds(self, topic: str, partition: int) -> tuple[int, int]:
+        low, high = self._consumer.get_watermark_offsets(
+            TopicPartition(topic, partition), timeout=10
+        )
+        return low, high
+
+    def _between(self, starts: Offsets, ends: Offsets) -> Iterable[Message]:
+        """Every record from `starts` up to `ends`, partition after partition."""
+        for topic, partitions in ends.items():
+            for partition, end in partitions.items():
+                low, _ = self._bounds(topic, int(partition))
+                start = max(low, starts.get(topic, {}).get(partition, 0))
+                yield from self._partition(topic, int(partition), start, end)
+
+    def _partition(self, topic: str, partition: int, start: int, end: int) -> Iterable[Message]:
+        if start >= end:
+            return
+        at = TopicPartition(topic, partition, start)
+        self._consumer.assign([at])
+        position = start
+        while position < end:
+            for message in self._consumer.consume(1_000, timeout=1.0):
+                if message.error():
+                    raise KafkaException(message.error())
+                offset = message.offset() or 0
+                if offset < end:
+                    yield message
+                position = offset + 1
+            # Compaction and transactions leave holes that no record will ever step over.
+            position = max(position, self._consumer.position([at])[0].offset)
+        self._consumer.unassign()
+
+
+def _text(value: str | bytes | None) -> str:
+    return value.decode("ascii", "replace") if isinstance(value, bytes) else value or ""
+
+
+def _decode(value: bytes) -> Cursor | None:
+    try:
+        return msgspec.json.decode(value, type=Cursor)
+    except msgspec.DecodeError as error:
+        log.error("unreadable cursor ignored", extra={"error": str(error)})
+        return None

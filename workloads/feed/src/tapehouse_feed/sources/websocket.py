@@ -1,0 +1,180 @@
+"""Frames from a WebSocket: connects, reconnects, and asks for what it has not had."""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import picows
+
+from tapehouse_feed.session import MAX_FRAME
+
+FIRST_WAIT = 0.1
+LONGEST_WAIT = 30.0
+
+log = logging.getLogger("tapehouse.bridge")
+
+
+class Receiver(Protocol):
+    """Who takes the frames."""
+
+    def receive(self, frame: bytes, now: int) -> None:
+        """Take a frame read at `now`, µs since 1970."""
+
+    def next_sequence(self) -> int | None:
+        """The first number to ask for, or None to take what comes."""
+
+
+class WebSocket:
+    """One source of frames, over as many connections as it takes."""
+
+    def __init__(
+        self,
+        url: str,
+        receiver: Receiver,
+        *,
+        headers: Mapping[str, str] | None = None,
+        subscribe: Sequence[str] = (),
+        heartbeat: float = 20.0,
+    ) -> None:
+        self._url = url
+        self._receiver = receiver
+        self._headers = dict(headers or {})
+        self._subscribe = subscribe
+        self._heartbeat = heartbeat
+        self._transport: picows.WSTransport | None = None
+        self._paused = False
+        self._stopping = asyncio.Event()
+        self.connections = 0
+        """Connections made since the start."""
+        self.disconnected_since: float = time.monotonic()
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection now."""
+        return self._transport is not None
+
+    async def run(self) -> None:
+        """Keep a connection until `stop`; never raises for what the other side does."""
+        wait = FIRST_WAIT
+        while not self._stopping.is_set():
+            connected_at = time.monotonic()
+            try:
+                await self._converse()
+            except (OSError, picows.WSError, TimeoutError) as error:
+                why = str(error).splitlines()[0] if str(error) else type(error).__name__
+                log.warning(
+                    "no connection to the source",
+                    extra={"url": self._url, "error": why, "retry_in": round(wait, 2)},
+                )
+            if time.monotonic() - connected_at > wait:
+                wait = FIRST_WAIT
+            await self._pause_between(wait)
+            wait = min(LONGEST_WAIT, wait * 2)
+
+    async def _pause_between(self, wait: float) -> None:
+        """Back off with jitter, or stop at once."""
+        try:
+            jittered = wait * random.uniform(0.7, 1.3)  # noqa: S311
+            await asyncio.wait_for(self._stopping.wait(), jittered)
+        except TimeoutError:
+            return
+
+    async def _converse(self) -> None:
+        first = self._receiver.next_sequence()
+        transport, _ = await picows.ws_connect(
+            lambda: _Listener(self._receiver.receive),
+            asking_from(self._url, first),
+            extra_headers=self._headers,
+            max_frame_size=MAX_FRAME,
+            enable_auto_ping=True,
+            auto_ping_idle_timeout=self._heartbeat,
+            auto_ping_reply_timeout=self._heartbeat,
+        )
+        self._transport = transport
+        self.connections += 1
+        log.info("connected", extra={"url": self._url, "from": first})
+        try:
+            if self._paused:
+                transport.underlying_transport.pause_reading()
+            for text in self._subscribe:
+                transport.send(picows.WSMsgType.TEXT, text.encode())
+            await transport.wait_disconnected()
+        finally:
+            self._transport = None
+            self.disconnected_since = time.monotonic()
+            if not self._stopping.is_set():
+                log.warning("connection lost", extra={"url": self._url})
+
+    def pause(self) -> None:
+        """Stop reading the socket, so that the source feels it."""
+        self._paused = True
+        if self._transport:
+            self._transport.underlying_transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read again."""
+        self._paused = False
+        if self._transport:
+            self._transport.underlying_transport.resume_reading()
+
+    def reconnect(self) -> None:
+        """Ask again, from what the receiver wants next."""
+        if self._transport:
+            self._transport.disconnect()
+
+    def stop(self) -> None:
+        """Close and do not come back."""
+        self._stopping.set()
+        if self._transport:
+            self._transport.disconnect()
+
+
+class _Listener(picows.WSListener):
+    """One connection; puts messages together that came in several frames."""
+
+    def __init__(self, receive: Callable[[bytes, int], None]) -> None:
+        self._receive = receive
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._now = 0
+
+    def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
+        # One clock reading for all frames that were read from the socket together.
+        now = self._now or time.time_ns() // 1000
+        self._now = 0 if frame.last_in_buffer else now
+        kind = frame.msg_type
+        if kind is picows.WSMsgType.CLOSE:
+            transport.send_close(frame.get_close_code(), frame.get_close_message())
+            transport.disconnect()
+        elif frame.fin and not self._parts:
+            if kind is picows.WSMsgType.TEXT or kind is picows.WSMsgType.BINARY:
+                self._receive(frame.get_payload_as_bytes(), now)
+        else:
+            self._fragment(transport, frame, now)
+
+    def _fragment(self, transport: picows.WSTransport, frame: picows.WSFrame, now: int) -> None:
+        if frame.msg_type in (picows.WSMsgType.PING, picows.WSMsgType.PONG):
+            return
+        self._parts.append(frame.get_payload_as_bytes())
+        self._size += frame.payload_size
+        if self._size > MAX_FRAME:
+            transport.send_close(picows.WSCloseCode.MESSAGE_TOO_BIG)
+            transport.disconnect()
+        elif frame.fin:
+            whole = b"".join(self._parts)
+            self._parts, self._size = [], 0
+            self._receive(whole, now)
+
+
+def asking_from(url: str, first: int | None) -> str:
+    """`url` with `from=first` in its query, whether or not it has a path or a query."""
+    if first is None:
+        return url
+    parts = urlsplit(url)
+    query = [(name, value) for name, value in parse_qsl(parts.query) if name != "from"]
+    query.append(("from", str(first)))
+    return urlunsplit(parts._replace(path=parts.path or "/", query=urlencode(query)))
