@@ -1,0 +1,1 @@
+"""Pods as processes: a kubelet for one developer machine, without containers."""

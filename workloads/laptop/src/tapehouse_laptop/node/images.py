@@ -1,0 +1,85 @@
+"""What stands in for an image: a Python environment, or Java and a directory of jars."""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tapehouse_laptop import jars, toolchain
+from tapehouse_laptop.errors import LaptopError
+
+PYTHON = ("feed", "lakehouse", "query", "operator")
+STREAMS, CATALOG = "streams", "catalog"
+KNOWN = (*PYTHON, STREAMS, CATALOG)
+PREFIX = "tapehouse/"
+
+
+class UnknownImageError(Exception):
+    """No stand-in for this image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A stand-in for an image."""
+
+    path: tuple[Path, ...]
+    """Put first on PATH."""
+    links: Mapping[str, Path] = field(default_factory=dict)
+    """Links in the container's root, by path."""
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+def resolve(reference: str) -> Image:
+    """The stand-in for `tapehouse/<name>[:tag][@digest]`, whatever the registry and the tag.
+
+    Raises:
+        UnknownImageError: the laptop has none.
+        LaptopError: it has, but Java or the environment is missing.
+    """
+    name = _name(reference)
+    if name in PYTHON:
+        return Image((Path(sys.executable).parent,))
+    if name == STREAMS:
+        return _streams()
+    if name == CATALOG:
+        return _java({"opt/catalog/lib": jars.catalog()})
+    known = ", ".join(PREFIX + each for each in KNOWN)
+    raise UnknownImageError(
+        f'image "{reference}" has no stand-in on the laptop, which runs Pods as processes; '
+        f"known are {known}"
+    )
+
+
+def _name(reference: str) -> str | None:
+    bare = reference.partition("@")[0]
+    head, slash, last = bare.rpartition("/")
+    if not slash or head.rpartition("/")[2] != PREFIX.rstrip("/"):
+        return None
+    return last.partition(":")[0]
+
+
+def _streams() -> Image:
+    home = streams_environment()
+    image = _java({"opt/flink/lib": jars.flink()})
+    return Image((home / "bin", *image.path), image.links, image.env)
+
+
+def streams_environment() -> Path:
+    """The Python environment with PyFlink, beside this one.
+
+    Raises:
+        LaptopError: it has not been made.
+    """
+    home = Path(os.environ.get("TAPEHOUSE_STREAMS") or Path(sys.prefix).parent / ".venv-streams")
+    if not (home / "bin" / "python").exists():
+        raise LaptopError(
+            f"no PyFlink environment at {home}: run `make setup`, or set TAPEHOUSE_STREAMS to one"
+        )
+    return home
+
+
+def _java(links: Mapping[str, Path]) -> Image:
+    executable = toolchain.java().executable
+    home = executable.parents[1]
+    return Image((executable.parent,), links, {"JAVA_HOME": str(home)})
