@@ -69,7 +69,7 @@ class Chart(Model):
     x: Identifier | None = None
     """The column along the x axis. Default: none, as for `number` and `table`."""
     values: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=16)]
-    """The columns drawn, along the y axis. For `candlestick`: open, high, low, close in that order."""
+    """The columns drawn, along the y axis. For `candlestick`: open, high, low, close."""
     series: Identifier | None = None
     """The column that divides the rows into series. Default: one series. Example: `symbol`."""
     options: dict[str, Any] = Field({})
