@@ -41,8 +41,15 @@ log = logging.getLogger("tapehouse.bridge")
 class Bridge:
     """One feed, from start to stop."""
 
-    def __init__(self, config: FeedConfig, client: dict[str, Any], host: str) -> None:
+    def __init__(
+        self,
+        config: FeedConfig,
+        client: dict[str, Any],
+        host: str,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         self._config = config
+        self._headers = headers
         self._client = {"client.id": f"{config.feed}-feed", **client}
         self._host = host
         self._key = fingerprint(config.source)
@@ -177,7 +184,7 @@ class Bridge:
             return WebSocket(
                 source.url,
                 self,
-                headers=source.headers,
+                headers=self._headers,
                 subscribe=source.subscribe,
                 heartbeat=heartbeat,
             )

@@ -16,7 +16,15 @@ from tapehouse_tape.events import DeclarationError
 
 from tapehouse_feed import logs, metrics
 from tapehouse_feed.bridge import Bridge
-from tapehouse_feed.config import ConfigError, FeedConfig, SimulatorSource, kafka_client, load
+from tapehouse_feed.config import (
+    ConfigError,
+    FeedConfig,
+    SimulatorSource,
+    WebSocketSource,
+    headers,
+    kafka_client,
+    load,
+)
 from tapehouse_feed.simulator import server
 from tapehouse_feed.sink import DeliveryError
 
@@ -36,8 +44,8 @@ def bridge(file: Path) -> None:
     config = _config(file)
     host = _pod_ip()
     try:
-        _run(_bridge(config, host))
-    except (DeclarationError, DeliveryError) as error:
+        _run(_bridge(config, file.parent, host))
+    except (ConfigError, DeclarationError, DeliveryError) as error:
         _fail(str(error))
     except KafkaException as error:
         _fail(f"Kafka: {error.args[0].str()}")
@@ -45,8 +53,10 @@ def bridge(file: Path) -> None:
         _fail(f"{host}:{metrics.PORT}: {error.strerror}")
 
 
-async def _bridge(config: FeedConfig, host: str) -> None:
-    await Bridge(config, kafka_client(config), host).run(metrics.PORT)
+async def _bridge(config: FeedConfig, directory: Path, host: str) -> None:
+    source = config.source
+    secret = headers(source, directory) if isinstance(source, WebSocketSource) else {}
+    await Bridge(config, kafka_client(config), host, secret).run(metrics.PORT)
 
 
 @main.command()

@@ -43,7 +43,7 @@ class SimulatorSource(
 class WebSocketSource(
     msgspec.Struct, frozen=True, rename="camel", tag="websocket", tag_field="type"
 ):
-    """A WebSocket of somebody else's; `headers` maps names to files under `etc/tapehouse`."""
+    """A WebSocket of somebody else's; `headers` maps names to files beside `feed.json`."""
 
     url: str
     headers: dict[str, str] = {}
@@ -143,6 +143,23 @@ def load(path: Path) -> FeedConfig:
     return config
 
 
+def headers(source: WebSocketSource, directory: Path) -> dict[str, str]:
+    """The handshake's headers, their values read from the mounted Secrets.
+
+    Raises `ConfigError` when one cannot be read.
+    """
+    values = {}
+    for name, file in source.headers.items():
+        try:
+            values[name] = (directory / file).read_text().strip()
+        except OSError as error:
+            raise ConfigError(
+                f"source.headers.{name}: {directory / file}: {error.strerror}; "
+                "is the key in the Secret?"
+            ) from None
+    return values
+
+
 def _located(message: str, text: bytes) -> str:
     """`message` with the value that stands at the path it ends with."""
     what, _, where = message.rpartition(" - at ")
@@ -224,6 +241,7 @@ __all__ = [
     "SimulatorSource",
     "Source",
     "WebSocketSource",
+    "headers",
     "kafka_client",
     "load",
     "seconds",

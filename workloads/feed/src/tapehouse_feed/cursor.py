@@ -99,7 +99,10 @@ class Journal:
         return found
 
     def later(self, cursor: Cursor, ends: Offsets, stream: str) -> set[int]:
-        """The sequence numbers of this stream written from the cursor's offsets to `ends`."""
+        """The sequence numbers of this stream written from the cursor's offsets to `ends`.
+
+        Raises `KafkaException` when a topic cannot be read.
+        """
         found = set()
         for message in self._between(cursor.offsets, ends):
             headers = dict(message.headers() or ())

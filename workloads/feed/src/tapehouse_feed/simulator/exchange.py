@@ -7,6 +7,7 @@ price of its block. Every block holds exactly 300 trades.
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import islice
 from random import Random
 from typing import Any
 
@@ -44,6 +45,22 @@ class SimulatedEvent(msgspec.Struct, gc=False):
     data: dict[str, Any]
 
 
+class Trade(msgspec.Struct, frozen=True):
+    """A trade without its time, which is the moment of sending."""
+
+    sequence: int
+    event_id: str
+    trade_id: str
+    symbol: str
+    price: float
+    quantity: int
+    buy_order_id: str
+    sell_order_id: str
+    buyer_agent_id: str
+    seller_agent_id: str
+    is_aggressive_buy: bool
+
+
 def agent_type(agent_id: str) -> str:
     """What kind of trader an agent is; it never changes."""
     return _TYPES[int(agent_id[-3:]) % len(_TYPES)]
@@ -56,6 +73,7 @@ class Exchange:
         self.seed = seed
         self.symbols = tuple(dict.fromkeys(symbols))
         self.block = lru_cache(maxsize=4)(self._block)
+        """The 1,000 events of a block, from 0."""
 
     def event(self, sequence: int) -> SimulatedEvent:
         """Event `sequence`, from 1."""
@@ -79,10 +97,13 @@ class Exchange:
         return tuple(_Block(self.seed, self.symbols, block).run())
 
 
-def expected(seed: int, symbols: Sequence[str], upto: int) -> list[SimulatedEvent]:
-    """Events 1 to `upto`, for ledgers of tests."""
-    exchange = Exchange(seed, symbols)
-    return [exchange.event(sequence) for sequence in range(1, upto + 1)]
+def expected(seed: int, symbols: Sequence[str], trades: int) -> list[Trade]:
+    """The first `trades` trades, for ledgers."""
+    executed = (e for e in Exchange(seed, symbols).events() if e.event_type == "TradeExecuted")
+    return [
+        msgspec.convert({"sequence": event.sequence, **event.data}, Trade)
+        for event in islice(executed, trades)
+    ]
 
 
 class _Block:
