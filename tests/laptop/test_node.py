@@ -63,14 +63,8 @@ async def test_variables_come_from_everywhere_and_refer_to_each_other(laptop: La
             "name": "NONE",
             "valueFrom": {"secretKeyRef": {"name": "none", "key": "k", "optional": True}},
         },
-        {
-            "name": "MIB",
-            "valueFrom": {"resourceFieldRef": {"resource": "limits.memory", "divisor": "1Mi"}},
-        },
+        {"name": "MIB", "valueFrom": {"resourceFieldRef": memory}},
     ]
-    env.insert(
-        2, {"name": "TOPIC", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "topic"}}}
-    )
     container = sh(
         "import json, os, sys; print(json.dumps([dict(os.environ), sys.argv[1:]]))",
         env=env,
@@ -120,7 +114,7 @@ async def test_a_mounted_config_map_changes_as_a_whole(laptop: Laptop) -> None:
     mounts = [{"name": "config", "mountPath": "/etc/tapehouse"}]
     volumes = [{"name": "config", "configMap": {"name": "feed"}}]
     key = await laptop.create("mounted", sh(script, volumeMounts=mounts), volumes=volumes)
-    await until(lambda: _log(laptop, key), lambda text: "1 1 a b" in text)
+    await until(lambda: _log(laptop, key), lambda text: "11 a b" in text)
     await laptop.config_map("feed", a="2", b="2")
     patch = {"data": {"b": None, "a": "3", "c": "3"}}
     await laptop.kube.patch(CONFIG_MAPS, Key(laptop.namespace, "feed"), patch)

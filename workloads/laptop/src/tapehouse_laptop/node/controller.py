@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import platform
+import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -58,6 +59,7 @@ class Node:
                     group.create_task(mirror.run())
                     # Sources before Pods: a Pod never starts on a view that lacks them.
                     await mirror.synced()
+                self._remove_leftovers()
                 group.create_task(self._keep_logs_small())
                 self._show_processes()
         finally:
@@ -95,6 +97,11 @@ class Node:
             self._workers.pop(worker.uid, None)
             self._tasks.pop(worker.uid, None)
             self._show_processes()
+
+    def _remove_leftovers(self) -> None:
+        for directory in self._ctx.state.pods.iterdir():
+            if directory.name not in self._workers:
+                shutil.rmtree(directory, ignore_errors=True)
 
     async def _stop_all(self) -> None:
         tasks = list(self._tasks.values())
