@@ -18,7 +18,7 @@ from tapehouse_operator.kinds.contract import (
     Subject,
     World,
 )
-from tapehouse_operator.report import Cause
+from tapehouse_operator.report import REASONS, Cause
 from tapehouse_operator.rollout import History, fingerprint, runnable_spec, step
 
 AnyKind = Kind[Any, Any]
@@ -102,7 +102,7 @@ def decide(scene: Scene) -> Intent:
     try:
         return _newest(scene)
     except SpecError as e:
-        cause = Cause(Reason(e.reason), str(e), stalled=True)
+        cause = Cause(REASONS[e.reason], str(e), stalled=True)
         return replace(_fall_back(scene), acceptance=cause)
     except Unchecked as e:
         return replace(
@@ -113,7 +113,7 @@ def decide(scene: Scene) -> Intent:
             retry=e.retry,
         )
     except NotReady as e:
-        cause = Cause(Reason(e.reason), e.message)
+        cause = Cause(REASONS[e.reason], e.message)
         retry = cause.reason is Reason.CATALOG_UNAVAILABLE
         if scene.versions.settled:
             return Intent(obstacle=cause, retry=retry)

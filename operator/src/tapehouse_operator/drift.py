@@ -48,17 +48,17 @@ def _parsed(fields: str) -> Fields:
 
 
 def _lost(value: Any, owned: Fields | None, path: str) -> Iterator[str]:
-    if owned is None:
-        if value not in NOTHING:
-            yield path
-    elif not owned:
+    if owned is not None and not owned:
         return  # a leaf, or a whole object or list owned as one value
-    elif isinstance(value, Mapping):
+    if isinstance(value, Mapping) and value:
         for key, item in value.items():
-            yield from _lost(item, owned.get(f"f:{key}"), f"{path}.{key}" if path else key)
-    elif isinstance(value, list):
+            mine = None if owned is None else owned.get(f"f:{key}")
+            yield from _lost(item, mine, f"{path}.{key}" if path else key)
+    elif isinstance(value, list) and owned is not None:
         for index, item in enumerate(value):
             yield from _lost(item, _element(item, owned), f"{path}[{index}]")
+    elif owned is None and value not in NOTHING:
+        yield path
 
 
 def _element(item: Any, owned: Fields) -> Fields | None:

@@ -163,15 +163,14 @@ class Reconciler:
         obstacle, retry = intent.obstacle, intent.retry
         try:
             await self._record(scene.subject, intent, live)
-            await self._make_tables(scene, intent, tables)
+            retry |= await self._make_tables(scene, intent, tables)
             drift = await self._apply(scene.subject, intent, live)
             await self._prune(scene, intent, live)
-        except NotReady as e:
-            obstacle, retry = Cause(Reason(e.reason), e.message), True
         except Rejected as e:
             if e.is_stale:
                 raise
-            reason = Reason(e.reason) if e.reason == Reason.NAME_TAKEN else Reason.APPLY_FAILED
+            taken = e.reason == Reason.NAME_TAKEN
+            reason = Reason.NAME_TAKEN if taken else Reason.APPLY_FAILED
             obstacle, retry = Cause(reason, str(e), stalled=True), True
         present = {c.key: live[c.key] for c in intent.output.children if c.key in live}
         number = intent.revision.number if intent.revision else 0
@@ -184,11 +183,14 @@ class Reconciler:
 
     async def _make_tables(
         self, scene: Scene, intent: Intent, tables: dict[str, TableState]
-    ) -> None:
-        if intent.output.tables and isinstance(scene.world, World):
-            catalog = self.catalogs(scene.world.settings)
-            for table in intent.output.tables:
-                tables[table.identifier] = await catalog.ensure(table)
+    ) -> bool:
+        """Tables before children; tells whether one of them is to be tried again."""
+        if isinstance(scene.world, NotReady):
+            return False
+        catalog = self.catalogs(scene.world.settings)
+        for table in intent.output.tables:
+            tables[table.identifier] = await catalog.ensure(table)
+        return any(state.error for state in tables.values())
 
     async def _apply(self, subject: Subject, intent: Intent, live: Live) -> list[str]:
         """Write what differs, in order; returns the drift that is left alone."""
@@ -331,7 +333,9 @@ class Reconciler:
         for resource in scene.versions.resources:
             if resource.spec.deletion_policy is DeletionPolicy.DELETE:
                 for identifier in sorted(scene.kind.refs(resource, scene.world.settings).tables):
-                    await catalog.drop(identifier, owner)
+                    state = await catalog.drop(identifier, owner)
+                    if state.error and not state.exists:
+                        raise NotReady(Reason.CATALOG_UNAVAILABLE, state.error)
 
     def _age(self, since: str) -> float:
         return (self.backend.now() - datetime.fromisoformat(since)).total_seconds()
