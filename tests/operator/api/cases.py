@@ -99,7 +99,7 @@ BAD = [
         "TradeFeed",
         {"spec.topics.1": {"event": "TradeExecuted", "name": "raw.other"}},
         "spec.topics",
-        says="Duplicate value",
+        says="duplicate entries for key",
     ),
     Bad("TradeFeed", {"spec.preset": "market/v1"}, "spec", says="preset, events"),
     Bad("TradeFeed", {"spec.events": GONE}, "spec", says="preset, events"),
@@ -137,7 +137,9 @@ BAD = [
     Bad("StreamJob", {"spec.inputs.0.table": "t"}, "spec.inputs[0]"),
     Bad("StreamJob", {"spec.inputs.1.event": "E"}, "spec.inputs[1]"),
     Bad("StreamJob", {"spec.inputs.1": {"as": "d", "event": "E"}}, "spec.inputs[1].feed"),
-    Bad("StreamJob", {"spec.inputs.1.as": "trades"}, "spec.inputs", says="Duplicate value"),
+    Bad(
+        "StreamJob", {"spec.inputs.1.as": "trades"}, "spec.inputs", says="duplicate entries for key"
+    ),
     Bad("StreamJob", {"spec.outputs.0.topic": "x"}, "spec.outputs[0]"),
     Bad("StreamJob", {"spec.parallelism": 129}, "spec.parallelism"),
     Bad("StreamJob", {"spec.checkpoint.interval": "10"}, "spec.checkpoint.interval"),
@@ -163,7 +165,7 @@ BAD = [
         "LakehouseTable",
         {"spec.columns.1.name": "trade_id"},
         "spec.columns",
-        says="Duplicate value",
+        says="duplicate entries for key",
     ),
     Bad("LakehouseTable", {"spec.columns.0.type": "varchar(3);"}, "spec.columns[0].type"),
     Bad(

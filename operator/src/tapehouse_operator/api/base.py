@@ -77,7 +77,9 @@ def _annotate(schema: dict[str, Any], model: type["Model"]) -> None:
     schema["x-keys"] = [model.model_fields[name].alias for name in model.keyed_by]
     for field in model.model_fields.values():
         change = declared(field, None)
-        if change is not None:
+        if field.exclude:
+            del schema["properties"][field.alias]
+        elif change is not None:
             schema["properties"][field.alias]["x-change"] = change
 
 

@@ -98,9 +98,14 @@ def _root(model: type[Resource]) -> Schema:
             "kind": {"type": "string"},
             "metadata": {"type": "object"},
             "spec": _for_cluster(whole["properties"]["spec"]),
-            "status": _for_cluster(schema_of(model.status_model)),
+            "status": _undefaulted(_for_cluster(schema_of(model.status_model))),
         },
     }
+
+
+def _undefaulted(node: Schema) -> Schema:
+    """A status is what was written: what the server added would look like a change."""
+    return _below({key: value for key, value in node.items() if key != "default"}, _undefaulted)
 
 
 def _for_cluster(node: Mapping[str, Any]) -> Schema:
