@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.resources import files
 from typing import Any
@@ -10,6 +10,8 @@ from typing import Any
 from tapehouse_operator.api.icetypes import parse_type, widens
 from tapehouse_operator.names import digest
 
+REGISTRY_KEY = "schema.json"
+MAX_VERSIONS = 200
 RESERVED = (
     "event_type",
     "event_time",
@@ -49,6 +51,14 @@ class Event:
     def schema_id(self) -> str:
         """The canonical hash of what a reader must know: names, types, what may be missing."""
         return digest({"event": self.name, "fields": [list(_shape(f)) for f in self.fields]})
+
+    def to(self, topic: str) -> "Event":
+        """The same event on another topic."""
+        return replace(self, topic=topic)
+
+    def timed(self, event_time: str) -> "Event":
+        """The same event with another field as its time."""
+        return replace(self, event_time=event_time)
 
     def document(self) -> dict[str, Any]:
         """The event as workloads read it."""
@@ -112,6 +122,64 @@ def union(events: Sequence[Event]) -> tuple[Field, ...]:
         if all(any(f.name == name and f.required for f in e.fields) for e in events)
     }
     return tuple(Field(f.name, f.type, f.name in required, f.doc) for f in fields.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """The accepted versions of a feed's events, oldest first: the schema ConfigMap."""
+
+    current: tuple[Event, ...] = ()
+    """The newest accepted version of every declared event."""
+    versions: tuple[Event, ...] = ()
+    """Every accepted version that readers may still meet."""
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any]) -> "Registry":
+        """From the ConfigMap's data; nothing is known yet when it is empty."""
+        text = data.get(REGISTRY_KEY)
+        if not text:
+            return cls()
+        document = json.loads(text)
+        return cls(
+            tuple(event(e) for e in document["events"]),
+            tuple(event(e) for e in document["versions"]),
+        )
+
+    def latest(self, name: str) -> Event | None:
+        """The newest accepted version of an event, declared now or not."""
+        return next((e for e in reversed(self.versions) if e.name == name), None)
+
+    def accept(self, events: Sequence[Event]) -> "Registry":
+        """With `events` declared; a version seen before becomes the newest again."""
+        versions = list(self.versions)
+        for each in events:
+            if self.latest(each.name) != each:
+                versions = [v for v in versions if v.schema_id != each.schema_id]
+                versions.append(each)
+        return Registry(tuple(events), tuple(versions[-MAX_VERSIONS:]))
+
+    def readable(self, name: str) -> Event | None:
+        """A declared event with the fields older versions had besides.
+
+        So a job that reads a field keeps planning after the feed no longer has it.
+        """
+        now = next((e for e in self.current if e.name == name), None)
+        if now is None:
+            return None
+        fields = {f.name: f for f in now.fields}
+        for older in reversed(self.versions):
+            if older.name == name:
+                for f in older.fields:
+                    fields.setdefault(f.name, replace(f, required=False))
+        return replace(now, fields=tuple(fields.values()))
+
+    def document(self, feed: str) -> dict[str, Any]:
+        """The JSON form, for the ConfigMap."""
+        return {
+            "feed": feed,
+            "events": [e.document() for e in self.current],
+            "versions": [e.document() for e in self.versions],
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from tapehouse_operator.emit.manifests import (
     secret_env,
 )
 from tapehouse_operator.emit.platform import PASSWORD_ENV, PASSWORD_KEY
-from tapehouse_operator.names import LABEL_REVISION
+from tapehouse_operator.names import LABEL_REVISION, digest
 
 API_VERSION = "flink.apache.org/v1beta1"
 KIND = "FlinkDeployment"
@@ -82,8 +82,8 @@ class Job:
     password_secret: str
     config_map: str
     """Holds `job.json`."""
-    config_digest: str
-    """Of `job.json`: another one restarts the job."""
+    config: str
+    """`job.json`: another one restarts the job."""
     revision: int
 
 
@@ -136,7 +136,7 @@ def _resource(machine: Machine) -> dict[str, Any]:
 
 def _pod_template(job: Job) -> dict[str, Any]:
     return {
-        "metadata": {"annotations": {ANNOTATION_CONFIG: job.config_digest}},
+        "metadata": {"annotations": {ANNOTATION_CONFIG: digest(job.config)}},
         "spec": {
             "enableServiceLinks": False,
             "securityContext": pod_security(),

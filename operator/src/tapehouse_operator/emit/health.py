@@ -41,6 +41,7 @@ class JobHealth:
 
     running: bool
     failed: bool
+    upgrading: bool
     state: str
     job_id: str
     restorable: str
@@ -61,6 +62,7 @@ def of_flink_deployment(status: Status, generation: int) -> JobHealth:
     error = str(status.get("error") or "")
     return JobHealth(
         running=seen and lifecycle == "STABLE" and state == "RUNNING",
+        upgrading=lifecycle in ("UPGRADING", "ROLLING_BACK"),
         failed=lifecycle == "FAILED" or state == "FAILED",
         state=state,
         job_id=job.get("jobId", ""),

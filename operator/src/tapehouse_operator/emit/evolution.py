@@ -1,0 +1,95 @@
+"""Whether a live table can become what is declared, in place and without loss."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from tapehouse_operator.api.base import Reason
+from tapehouse_operator.api.icetypes import parse_type, widens
+from tapehouse_operator.emit.core import Column
+from tapehouse_operator.errors import SpecError
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the author allows."""
+
+    drops: bool = False
+    """`evolution: Destructive`."""
+    frozen: bool = False
+    """`evolution: Reviewed`: nothing changes before a person has looked at it."""
+    written: Collection[str] = ()
+    """Columns a running job names in its INSERT."""
+    writer: str = ""
+    """That job."""
+
+
+def check_evolution(live: Sequence[Column], wanted: Sequence[Column], policy: Policy) -> None:
+    """Add, rename by `previousName`, widen, make optional: anything else is refused.
+
+    Raises:
+        SpecError: with the column at fault and the remedy.
+    """
+    there = {column.name: column for column in live}
+    kept: set[str] = set()
+    for place, column in enumerate(wanted):
+        path = f"spec.columns[{place}]"
+        was = there.get(column.name) or there.get(column.previous_name or "")
+        if was is None:
+            _check_new(column, path)
+        else:
+            _check_changed(was, column, path, policy)
+            kept.add(was.name)
+    for name in there:
+        if name not in kept:
+            _check_gone(name, policy)
+    if policy.frozen:
+        _check_unchanged(there, wanted, kept)
+
+
+def _check_new(column: Column, path: str) -> None:
+    if column.required:
+        remedy = f"column {column.name} is new, and existing rows have no value; make it optional"
+        raise SpecError(Reason.INCOMPATIBLE_CHANGE, f"{path}.required", True, remedy)
+
+
+def _check_changed(was: Column, column: Column, path: str, policy: Policy) -> None:
+    if not widens(parse_type(was.type), parse_type(column.type)):
+        remedy = (
+            f"column {was.name} is {was.type}, and types only widen (int to long, float to double, "
+            f"decimal to more digits); keep {was.type} or add a new column"
+        )
+        raise SpecError(Reason.INCOMPATIBLE_CHANGE, f"{path}.type", column.type, remedy)
+    if column.required and not was.required:
+        remedy = f"column {was.name} is optional, and existing rows may lack it; leave it optional"
+        raise SpecError(Reason.INCOMPATIBLE_CHANGE, f"{path}.required", True, remedy)
+    if was.name != column.name and was.name in policy.written:
+        remedy = (
+            f"job {policy.writer} still writes column {was.name}, and would fail at its next "
+            f"start; take {was.name} out of its INSERT first, or add {column.name} beside it"
+        )
+        raise SpecError(Reason.INCOMPATIBLE_CHANGE, f"{path}.previousName", was.name, remedy)
+
+
+def _check_gone(name: str, policy: Policy) -> None:
+    if not policy.drops:
+        remedy = (
+            f"column {name} is in the table and no longer declared; declare it, name it as the "
+            "previousName of another, or agree to lose it by evolution: Destructive"
+        )
+        raise SpecError(Reason.DESTRUCTIVE_CHANGE, "spec.columns", name, remedy)
+    if name in policy.written:
+        remedy = f"job {policy.writer} still writes column {name}; take it out of its INSERT first"
+        raise SpecError(Reason.DESTRUCTIVE_CHANGE, "spec.columns", name, remedy)
+
+
+def _check_unchanged(
+    there: dict[str, Column], wanted: Sequence[Column], kept: Collection[str]
+) -> None:
+    changed = [c.name for c in wanted if c.name not in there or there[c.name].type != c.type]
+    changed += [name for name in there if name not in kept]
+    if changed:
+        remedy = (
+            "evolution is Reviewed: nothing changes unseen; review the change and set "
+            "evolution: Safe for it"
+        )
+        raise SpecError(Reason.ACKNOWLEDGEMENT_REQUIRED, "spec.columns", changed, remedy)

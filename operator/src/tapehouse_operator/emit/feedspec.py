@@ -1,0 +1,226 @@
+"""From a TradeFeed's spec to its events and topics, refusing what cannot be."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeVar
+
+from tapehouse_operator.api.base import Reason, duration
+from tapehouse_operator.api.icetypes import IceType, ListOf, Primitive, StructOf, parse_type
+from tapehouse_operator.api.tradefeed import Compatibility, FeedTopic, TradeFeed
+from tapehouse_operator.emit.events import (
+    PRESETS,
+    RESERVED,
+    Break,
+    Event,
+    Registry,
+    event,
+    on_topic,
+    union,
+    unreadable,
+)
+from tapehouse_operator.emit.feed import FeedNames
+from tapehouse_operator.emit.platform import Platform
+from tapehouse_operator.emit.strimzi import Topic
+from tapehouse_operator.errors import SpecError
+
+T = TypeVar("T")
+_NUMBERS = frozenset({"int", "long", "float", "double", "decimal"})
+
+
+def events_of(feed: TradeFeed) -> tuple[Event, ...]:
+    """The declared events, each with its topic.
+
+    Raises:
+        SpecError: the preset or an event of `spec.topics` is unknown.
+    """
+    spec = feed.spec
+    named = {topic.event: topic.name for topic in spec.topics}
+    if spec.preset is None:
+        return tuple(
+            event(
+                declared.model_dump(by_alias=True, exclude_defaults=True, mode="json"),
+                named.get(declared.name) or _default_topic(feed, declared.name),
+            )
+            for declared in spec.events
+        )
+    preset = PRESETS.get(spec.preset)
+    if preset is None:
+        remedy = f"the shipped presets are {', '.join(sorted(PRESETS))}"
+        raise SpecError(Reason.UNKNOWN_PRESET, "spec.preset", spec.preset, remedy)
+    _check_topic_events(spec.topics, [e.name for e in preset], spec.preset)
+    return tuple(e.to(named.get(e.name, e.topic)) for e in preset)
+
+
+def dead_letter_topic(feed: TradeFeed) -> str:
+    """Where frames go that cannot be taken."""
+    return feed.spec.dead_letter.topic or FeedNames(feed.metadata.name).dead_letters
+
+
+def topics_of(feed: TradeFeed, events: Sequence[Event], platform: Platform) -> tuple[Topic, ...]:
+    """Every topic once: those of events, dead letters, the cursor.
+
+    Raises:
+        SpecError: one topic is to be two things.
+    """
+    names = dict.fromkeys(e.topic for e in events)
+    dead_letters, cursor = dead_letter_topic(feed), FeedNames(feed.metadata.name).cursor
+    for special in (dead_letters, cursor):
+        if special in names:
+            remedy = "this topic holds no events; name another one for them"
+            raise SpecError(Reason.INVALID, "spec.topics", special, remedy)
+    kept = feed.spec.dead_letter.retention
+    copies = (platform.topic_replicas, platform.min_insync_replicas)
+    return (
+        *(_event_topic(feed, name, platform) for name in names),
+        Topic(
+            dead_letters,
+            platform.dead_letter_partitions,
+            *copies,
+            retention=duration(kept) if kept else platform.dead_letter_retention,
+        ),
+        Topic(cursor, 1, *copies, cleanup="compact"),
+    )
+
+
+def check_events(feed: TradeFeed, events: Sequence[Event]) -> None:
+    """Names, types and rules that every part of the pipeline can work with.
+
+    Raises:
+        SpecError: with the field at fault.
+    """
+    names = [e.name for e in events]
+    for place, each in enumerate(events):
+        path = f"spec.events[{place}]"
+        if names.count(each.name) > 1:
+            raise SpecError(Reason.INVALID, f"{path}.name", each.name, "name each event once")
+        _check_fields(each, path)
+        _check_rules(each, path)
+    for topic in dict.fromkeys(e.topic for e in events):
+        try:
+            union(on_topic(events, topic))
+        except ValueError as error:
+            where = "spec.events" if feed.spec.events else "spec.topics"
+            raise SpecError(Reason.INVALID_TYPE, where, topic, str(error)) from error
+
+
+def check_compatibility(feed: TradeFeed, events: Sequence[Event], known: Registry) -> None:
+    """Whether the promise of `spec.schema.compatibility` is kept towards the newest versions.
+
+    Raises:
+        SpecError: with the event and the field that breaks it.
+    """
+    promise = feed.spec.schema_.compatibility
+    for place, now in enumerate(events):
+        was = known.latest(now.name)
+        if was is None:
+            continue
+        broken = _broken(was, now, promise)
+        if broken is not None:
+            where = f"spec.events[{place}].fields" if feed.spec.events else "spec.preset"
+            remedy = (
+                f"field {broken.field} of event {now.name} {broken.problem}, which breaks "
+                f"{promise.value} compatibility; keep it, or declare a new event"
+            )
+            raise SpecError(Reason.INCOMPATIBLE_SCHEMA, where, broken.field, remedy)
+
+
+def _broken(was: Event, now: Event, promise: Compatibility) -> Break | None:
+    backward = promise in (Compatibility.BACKWARD, Compatibility.FULL)
+    forward = promise in (Compatibility.FORWARD, Compatibility.FULL)
+    found = unreadable(was, now) if backward else None
+    if found is None and forward:
+        found = lost(was, now)
+    return found
+
+
+def lost(was: Event, now: Event) -> Break | None:
+    """Why a reader that knows `was` cannot read what is written as `now`, if so."""
+    there = {f.name: f for f in now.fields}
+    for old in was.fields:
+        new = there.get(old.name)
+        if new is None:
+            if old.required:
+                return Break(old.name, "is gone, but readers of the old version require it")
+        elif new.type != old.type:
+            return Break(old.name, f"changes from {old.type} to {new.type}")
+        elif old.required and not new.required:
+            return Break(old.name, "becomes optional, but readers of the old version require it")
+    return None
+
+
+def _check_topic_events(topics: Sequence[FeedTopic], known: Sequence[str], preset: str) -> None:
+    for place, topic in enumerate(topics):
+        if topic.event not in known:
+            remedy = f"the events of preset {preset} are {', '.join(known)}"
+            raise SpecError(
+                Reason.UNKNOWN_EVENT, f"spec.topics[{place}].event", topic.event, remedy
+            )
+
+
+def _default_topic(feed: TradeFeed, name: str) -> str:
+    return f"{feed.metadata.name}.{name.lower().replace('_', '-')}"
+
+
+def _event_topic(feed: TradeFeed, name: str, platform: Platform) -> Topic:
+    wishes = [t for t in feed.spec.topics if t.name == name]
+    retention = _agreed(name, "retention", [t.retention for t in wishes])
+    cleanup = _agreed(name, "cleanup", [t.cleanup for t in wishes])
+    return Topic(
+        name=name,
+        partitions=_agreed(name, "partitions", [t.partitions for t in wishes])
+        or platform.topic_partitions,
+        replicas=_agreed(name, "replicas", [t.replicas for t in wishes]) or platform.topic_replicas,
+        min_insync_replicas=platform.min_insync_replicas,
+        retention=duration(retention) if retention else platform.topic_retention,
+        cleanup=cleanup.value if cleanup else "delete",
+    )
+
+
+def _agreed(topic: str, setting: str, wishes: Sequence[T | None]) -> T | None:
+    """What all who say something about a shared topic say."""
+    said = list(dict.fromkeys(wish for wish in wishes if wish is not None))
+    if len(said) > 1:
+        remedy = f"events that share topic {topic} must agree on its {setting}"
+        raise SpecError(Reason.INVALID, "spec.topics", [str(s) for s in said], remedy)
+    return said[0] if said else None
+
+
+def _check_fields(each: Event, path: str) -> None:
+    names = [f.name for f in each.fields]
+    for place, f in enumerate(each.fields):
+        at = f"{path}.fields[{place}]"
+        if f.name in RESERVED:
+            remedy = f"every input offers {', '.join(RESERVED)} already; name the field otherwise"
+            raise SpecError(Reason.INVALID, f"{at}.name", f.name, remedy)
+        if names.count(f.name) > 1:
+            raise SpecError(Reason.INVALID, f"{at}.name", f.name, "name each field once")
+        if f.name == each.event_time and f.type != "timestamptz":
+            remedy = "the field of eventTime must be a timestamptz"
+            raise SpecError(Reason.INVALID_TYPE, f"{at}.type", f.type, remedy)
+
+
+def _check_rules(each: Event, path: str) -> None:
+    types = dict(_paths({f.name: parse_type(f.type) for f in each.fields}))
+    for place, rule in enumerate(each.rules):
+        at, name = f"{path}.rules[{place}]", rule["field"]
+        if name not in types:
+            remedy = f"the fields of event {each.name} are {', '.join(types)}"
+            raise SpecError(Reason.UNKNOWN_COLUMN, f"{at}.field", name, remedy)
+        for unfinished in ("oneOf", "pattern"):
+            if rule.get(unfinished):
+                remedy = "this version checks min, max, finite and positive"
+                raise SpecError(Reason.UNSUPPORTED, f"{at}.{unfinished}", rule[unfinished], remedy)
+        if types[name] not in _NUMBERS:
+            remedy = f"min, max, finite and positive are for numbers, and it is {types[name]}"
+            raise SpecError(Reason.INVALID_TYPE, f"{at}.field", name, remedy)
+        if "min" in rule and "max" in rule and rule["min"] > rule["max"]:
+            raise SpecError(Reason.INVALID, f"{at}.min", rule["min"], f"at most {rule['max']}")
+
+
+def _paths(fields: Mapping[str, IceType], below: str = "") -> Iterator[tuple[str, str]]:
+    """Every field and every member of structs, in lists too, with the name of its type."""
+    for name, type_ in fields.items():
+        while isinstance(type_, ListOf):
+            type_ = type_.element
+        yield f"{below}{name}", type_.name if isinstance(type_, Primitive) else str(type_)
+        if isinstance(type_, StructOf):
+            yield from _paths(dict(type_.fields), f"{below}{name}.")

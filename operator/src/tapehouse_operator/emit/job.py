@@ -1,0 +1,126 @@
+"""A job's documents: what the runner, the check and the publisher read."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tapehouse_operator.emit.core import Manifest
+from tapehouse_operator.emit.flink import SQL_CONFIGURATION
+from tapehouse_operator.emit.manifests import (
+    CONFIG_DIR,
+    ROOT,
+    TERMINATION_LOG,
+    Container,
+    config_map,
+    config_volume,
+    document,
+    pod_spec,
+)
+from tapehouse_operator.emit.sql import Insert, literal, quote
+from tapehouse_operator.names import GROUP, LABEL_REVISION, LABEL_ROLE, branch_name, digest
+
+JOB_KEY = "job.json"
+PUBLISH_KEY = "publish.json"
+ANNOTATION_SQL = f"{GROUP}/sql-digest"
+"""On a job's ConfigMap: the digest of the SQL in it, which was accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What a job does, apart from its revision."""
+
+    job: str
+    namespace: str
+    catalog_uri: str
+    catalog_prefix: str
+    ddl: tuple[str, ...]
+    inserts: tuple[Insert, ...]
+
+    @property
+    def outputs(self) -> list[str]:
+        """The tables written, as declared."""
+        return [insert.target for insert in self.inserts]
+
+    @property
+    def sql_digest(self) -> str:
+        """Of everything Flink plans: equal programs need no second check."""
+        return digest([*self.ddl, *(self.insert(each, "") for each in self.inserts)])
+
+    def insert(self, insert: Insert, branch: str) -> str:
+        """The statement Flink runs: the user's query, onto the revision's branch."""
+        namespace, _, table = insert.target.rpartition(".")
+        target = f"lake.{quote(self.catalog_prefix + namespace)}.{quote(table)}"
+        hint = f" /*+ OPTIONS('branch'={literal(branch)}) */" if branch else ""
+        columns = ", ".join(quote(column) for column in insert.columns)
+        return f"INSERT INTO {target}{hint} ({columns})\n{insert.query}"
+
+    def document(self, revision: int, fork_from: str | None) -> dict[str, Any]:
+        """`job.json`; revision 0 is no revision but the check's, which writes nothing."""
+        branch = branch_name(revision) if revision else ""
+        return {
+            "job": self.job,
+            "namespace": self.namespace,
+            "revision": revision,
+            "branch": branch,
+            "forkFrom": fork_from,
+            "catalog": {"uri": self.catalog_uri, "prefix": self.catalog_prefix},
+            "ddl": list(self.ddl),
+            "inserts": [self.insert(each, branch) for each in self.inserts],
+            "outputs": self.outputs,
+            "configuration": dict(SQL_CONFIGURATION),
+        }
+
+
+def job_config(name: str, program: Program, revision: int, fork_from: str | None) -> Manifest:
+    """The ConfigMap of one revision."""
+    manifest = config_map(
+        name,
+        {JOB_KEY: document(program.document(revision, fork_from))},
+        {LABEL_REVISION: str(revision)},
+    )
+    metadata = {**manifest["metadata"], "annotations": {ANNOTATION_SQL: program.sql_digest}}
+    return {**manifest, "metadata": metadata}
+
+
+def publish_config(name: str, program: Program, revision: int) -> Manifest:
+    """The ConfigMap that tells the publisher which branch readers are to follow."""
+    intent = {
+        "job": program.job,
+        "namespace": program.namespace,
+        "revision": revision,
+        "branch": branch_name(revision),
+        "tables": program.outputs,
+    }
+    return config_map(name, {PUBLISH_KEY: document(intent)}, {LABEL_ROLE: "publish"})
+
+
+def check_name(program: Program) -> str:
+    """The check Pod and its ConfigMap."""
+    return f"{program.job}-check-{program.sql_digest[:8]}"
+
+
+def check_config(program: Program) -> Manifest:
+    """The ConfigMap of the check."""
+    data = {JOB_KEY: document(program.document(0, None))}
+    return config_map(check_name(program), data, {LABEL_ROLE: "check"})
+
+
+def check_pod(program: Program, image: str, env: Sequence[Mapping[str, Any]] = ()) -> Manifest:
+    """The Pod that plans every statement and says what is wrong in its termination message."""
+    name = check_name(program)
+    container = Container(
+        name="check",
+        image=image,
+        command=("python", "-m", "tapehouse_streams.check"),
+        args=(f"{ROOT}{CONFIG_DIR}/{JOB_KEY}",),
+        env=tuple(env),
+        mounts={"job": CONFIG_DIR},
+    )
+    spec = {**pod_spec([container], [config_volume("job", name)]), "restartPolicy": "Never"}
+    spec["containers"][0]["terminationMessagePath"] = TERMINATION_LOG
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "labels": {LABEL_ROLE: "check"}},
+        "spec": spec,
+    }

@@ -1,0 +1,14 @@
+"""What a LakehouseTable, its job and the publisher agree on: names and keys of ConfigMaps."""
+
+TABLE_KEY = "table.json"
+PUBLISHED_KEY = "published.json"
+
+
+def table_name(table: str) -> str:
+    """The ConfigMap that tells workloads and jobs of an accepted table."""
+    return f"{table}-table"
+
+
+def published_name(table: str) -> str:
+    """The ConfigMap in which the publisher tells where `main` stands."""
+    return f"{table}-published"

@@ -1,0 +1,380 @@
+"""StreamJob: SQL compiled into one Flink job that writes a branch of each of its tables."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from tapehouse_operator.api.base import (
+    Condition,
+    ConditionType,
+    Reason,
+    condition,
+    duration,
+    quantity,
+)
+from tapehouse_operator.api.streamjob import Machine, StreamJob, StreamJobSpec, Upgrade
+from tapehouse_operator.emit import flink, strimzi
+from tapehouse_operator.emit.core import Child, ObjectKey
+from tapehouse_operator.emit.ddl import Input, input_ddl
+from tapehouse_operator.emit.events import Registry
+from tapehouse_operator.emit.feed import FeedNames
+from tapehouse_operator.emit.health import Health, JobHealth, by_condition, of_flink_deployment
+from tapehouse_operator.emit.job import (
+    ANNOTATION_SQL,
+    JOB_KEY,
+    Program,
+    check_config,
+    check_pod,
+    job_config,
+    publish_config,
+)
+from tapehouse_operator.emit.jobspec import (
+    Target,
+    check_targets,
+    clock_of,
+    inputs_of,
+    refuse_unfinished,
+    statements,
+)
+from tapehouse_operator.emit.platform import KafkaAccess, Platform, bootstrap
+from tapehouse_operator.emit.tables import TABLE_KEY, table_name
+from tapehouse_operator.errors import NotReady, SpecError
+from tapehouse_operator.kinds.contract import (
+    Applied,
+    ChildHealth,
+    Observed,
+    Output,
+    Preflight,
+    Refs,
+    RevisionRef,
+    Verdict,
+    World,
+)
+from tapehouse_operator.names import API_VERSION, LABEL_REVISION, branch_name, revision_name
+
+_UPGRADE_MODES = {
+    Upgrade.SAVEPOINT: "savepoint",
+    Upgrade.LAST_STATE: "last-state",
+    Upgrade.STATELESS: "stateless",
+}
+_MEBIBYTE = 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class JobPlan:
+    """A job whose inputs and outputs exist and whose statements have been read."""
+
+    name: str
+    spec: StreamJobSpec
+    platform: Platform
+    program: Program
+    topics: tuple[str, ...]
+    """What it reads."""
+    forks: Mapping[int, str | None]
+    """By revision that has been started: the branch it forked from."""
+    running: int | None
+    """The revision whose branch holds the newest data."""
+    accepted: frozenset[str]
+    """Digests of the SQL of started revisions."""
+
+
+class StreamJobKind:
+    """See `contract.Kind`."""
+
+    model = StreamJob
+    owned: tuple[tuple[str, str], ...] = (
+        (strimzi.API_VERSION, "KafkaUser"),
+        ("v1", "ConfigMap"),
+        ("v1", "Pod"),
+        (flink.API_VERSION, flink.KIND),
+    )
+
+    def refs(self, resource: StreamJob, settings: Mapping[str, str]) -> Refs:
+        """Kafka, the feeds and tables named, their accepted schemas, the SQL if elsewhere."""
+        spec = resource.spec
+        objects = {_kafka_key(settings.get("kafkaCluster", ""))}
+        for feed in _feeds(spec):
+            objects |= {_resource_key("TradeFeed", feed), _config_key(FeedNames(feed).schema)}
+        for table in _tables(spec):
+            objects |= {_resource_key("LakehouseTable", table), _config_key(table_name(table))}
+        if spec.sql_from is not None:
+            objects.add(_config_key(spec.sql_from.config_map_key_ref.name))
+        return Refs(objects=frozenset(objects))
+
+    def validate(self, resource: StreamJob, world: World) -> JobPlan:
+        """Refuse SQL that cannot be a job; wait for tables that are not in sync yet."""
+        platform = Platform.of(world.settings)
+        spec, name = resource.spec, resource.metadata.name
+        refuse_unfinished(spec)
+        sql, path = _sql(spec, world)
+        found = statements(sql, path)
+        inputs = inputs_of(spec, {feed: _registry(feed, spec, world) for feed in _feeds(spec)})
+        check_targets(name, spec, found, [_target(t, spec, world) for t in _tables(spec)], path)
+        for table in _tables(spec):
+            _await_table(table, world)
+        kafka = KafkaAccess(_bootstrap(platform, world), _user_name(name))
+        program = Program(
+            job=name,
+            namespace=world.namespace,
+            catalog_uri=platform.catalog_uri,
+            catalog_prefix=platform.catalog_prefix,
+            ddl=_ddl(inputs, spec, platform, kafka, name),
+            inserts=found,
+        )
+        configs = _started(world)
+        forks = {number: _fork(config) for number, config in configs.items()}
+        return JobPlan(
+            name=name,
+            spec=spec,
+            platform=platform,
+            program=program,
+            topics=tuple(dict.fromkeys(i.topic for i in inputs)),
+            forks=forks,
+            running=_running(name, forks, world),
+            accepted=frozenset(
+                config.annotations.get(ANNOTATION_SQL, "") for config in configs.values()
+            ),
+        )
+
+    def preflight(self, plan: JobPlan) -> Preflight | None:
+        """Flink plans every statement, unless these very ones run already."""
+        if plan.program.sql_digest in plan.accepted:
+            return None
+        pod = check_pod(plan.program, plan.platform.image_streams)
+        return Preflight(Child(pod), needs=(Child(check_config(plan.program)),))
+
+    def compile(self, plan: JobPlan, revision: RevisionRef) -> Output:
+        """User, configuration, intent to publish, job: in the order they are needed."""
+        name, number = plan.name, revision.number
+        config = job_config(
+            revision_name(name, number), plan.program, number, _fork_from(plan, number)
+        )
+        grants = [*strimzi.reads(*plan.topics), strimzi.group(name)]
+        user = strimzi.kafka_user(_user_name(name), plan.platform.kafka_cluster, grants)
+        publish = publish_config(f"{name}-publish", plan.program, number)
+        return Output(
+            children=(
+                Child(user),
+                Child(config),
+                Child(publish),
+                Child(flink.flink_deployment(_job(plan, config["data"][JOB_KEY], number))),
+            )
+        )
+
+    def judge(self, plan: JobPlan, applied: Applied) -> Verdict:
+        """The job as the Flink operator tells it."""
+        user_key = ObjectKey(strimzi.API_VERSION, "KafkaUser", _user_name(plan.name))
+        user = applied.children.get(user_key)
+        access = by_condition(user.status, user.generation) if user else Health(False, "missing")
+        live = applied.children.get(_flink_key(plan.name))
+        job = of_flink_deployment(live.status, live.generation) if live else None
+        conditions = [_running_condition(job)]
+        if job is not None and job.restorable:
+            conditions.append(_restorable_condition(job))
+        running = job is not None and job.running
+        return Verdict(
+            conditions=conditions,
+            children=(
+                ChildHealth("KafkaUser", user_key.name, access.ready, access.reason),
+                ChildHealth(
+                    flink.KIND, plan.name, running, "" if running or not job else job.reason
+                ),
+            ),
+            external={"jobId": job.job_id} if job and job.job_id else {},
+            columns={
+                "state": job.state if job else "",
+                "branch": branch_name(applied.revision),
+                "delivery": "ExactlyOnce",
+            },
+        )
+
+
+# -- what the job names ------------------------------------------------------------------------
+
+
+def _feeds(spec: StreamJobSpec) -> list[str]:
+    return list(dict.fromkeys(i.feed for i in spec.inputs if i.feed))
+
+
+def _tables(spec: StreamJobSpec) -> list[str]:
+    return [output.table for output in spec.outputs if output.table]
+
+
+def _sql(spec: StreamJobSpec, world: World) -> tuple[str, str]:
+    """The SQL and the field it comes from."""
+    if spec.sql_from is None:
+        return spec.sql or "", "spec.sql"
+    ref = spec.sql_from.config_map_key_ref
+    config = world.objects.get(_config_key(ref.name))
+    text = config.data.get(ref.key) if config else None
+    if not text:
+        remedy = f"ConfigMap {ref.name} has no key {ref.key}; add it"
+        raise SpecError(Reason.REFERENCE_NOT_FOUND, "spec.sqlFrom", f"{ref.name}/{ref.key}", remedy)
+    return str(text), "spec.sqlFrom"
+
+
+def _registry(feed: str, spec: StreamJobSpec, world: World) -> Registry:
+    if _resource_key("TradeFeed", feed) not in world.objects:
+        place = next(n for n, i in enumerate(spec.inputs) if i.feed == feed)
+        remedy = f"no TradeFeed {feed} in namespace {world.namespace}; apply it, or name another"
+        raise SpecError(Reason.FEED_NOT_FOUND, f"spec.inputs[{place}].feed", feed, remedy)
+    config = world.objects.get(_config_key(FeedNames(feed).schema))
+    registry = Registry.read(config.data if config else {})
+    if not registry.current:
+        raise NotReady(Reason.FEED_NOT_READY, f"TradeFeed {feed} has not been accepted yet")
+    return registry
+
+
+def _target(table: str, spec: StreamJobSpec, world: World) -> Target:
+    if _resource_key("LakehouseTable", table) not in world.objects:
+        place = next(n for n, o in enumerate(spec.outputs) if o.table == table)
+        remedy = (
+            f"no LakehouseTable {table} in namespace {world.namespace}; apply it, or name another"
+        )
+        raise SpecError(Reason.TABLE_NOT_FOUND, f"spec.outputs[{place}].table", table, remedy)
+    config = world.objects.get(_config_key(table_name(table)))
+    text = config.data.get(TABLE_KEY) if config else None
+    if not text:
+        raise NotReady(Reason.TABLE_NOT_READY, f"LakehouseTable {table} has not been accepted yet")
+    accepted = json.loads(text)
+    return Target(
+        name=table,
+        identifier=accepted["identifier"],
+        job=accepted["producer"].get("job", ""),
+        columns={column["name"]: column["required"] for column in accepted["columns"]},
+    )
+
+
+def _await_table(table: str, world: World) -> None:
+    """Expand the table, then restart the job: it plans against what the catalog has."""
+    live = world.objects[_resource_key("LakehouseTable", table)]
+    conditions = live.status.get("conditions") or ()
+    in_sync = any(
+        c.get("type") == ConditionType.SCHEMA_IN_SYNC and c.get("status") == "True"
+        for c in conditions
+    )
+    if not in_sync or live.status.get("observedGeneration", 0) < live.generation:
+        raise NotReady(
+            Reason.TABLE_NOT_READY, f"LakehouseTable {table} is not in sync with the catalog yet"
+        )
+
+
+def _bootstrap(platform: Platform, world: World) -> str:
+    kafka = world.objects.get(_kafka_key(platform.kafka_cluster))
+    return bootstrap(
+        platform.kafka_cluster, kafka.status if kafka else None, platform.kafka_listener
+    )
+
+
+def _ddl(
+    inputs: tuple[Input, ...],
+    spec: StreamJobSpec,
+    platform: Platform,
+    kafka: KafkaAccess,
+    group: str,
+) -> tuple[str, ...]:
+    clock = clock_of(spec, platform.max_future_skew)
+    return tuple(text for found in inputs for text in input_ddl(found, clock, kafka.java(), group))
+
+
+# -- revisions and their branches --------------------------------------------------------------
+
+
+def _started(world: World) -> dict[int, Observed]:
+    """The job's ConfigMaps by revision."""
+    return {
+        int(live.labels[LABEL_REVISION]): live
+        for key, live in world.children.items()
+        if key.kind == "ConfigMap" and LABEL_REVISION in live.labels and JOB_KEY in live.data
+    }
+
+
+def _fork(config: Observed) -> str | None:
+    forked: str | None = json.loads(config.data[JOB_KEY]).get("forkFrom")
+    return forked
+
+
+def _running(name: str, forks: Mapping[int, str | None], world: World) -> int | None:
+    live = world.children.get(_flink_key(name))
+    number = int(live.labels.get(LABEL_REVISION, 0)) if live else 0
+    return number if number in forks else None
+
+
+def _fork_from(plan: JobPlan, number: int) -> str | None:
+    """Once written it stays, or the job would restart for a change that is none."""
+    if number in plan.forks:
+        return plan.forks[number]
+    return branch_name(plan.running) if plan.running is not None else None
+
+
+def _job(plan: JobPlan, config: str, number: int) -> flink.Job:
+    spec, platform = plan.spec, plan.platform
+    parallelism = spec.parallelism or min(platform.parallelism, spec.max_parallelism)
+    interval = duration(spec.checkpoint.interval or platform.checkpoint_interval)
+    return flink.Job(
+        name=plan.name,
+        image=platform.image_streams,
+        flink_version=platform.flink_version,
+        state_dir=f"{platform.state_uri}/{plan.program.namespace}/{plan.name}",
+        parallelism=parallelism,
+        max_parallelism=spec.max_parallelism,
+        task_slots=spec.resources.task_slots or parallelism,
+        checkpoint_interval=f"{interval // timedelta(milliseconds=1)} ms",
+        checkpoints_retained=spec.checkpoint.retain,
+        upgrade_mode=_UPGRADE_MODES[spec.upgrade],
+        suspended=spec.suspend,
+        job_manager=_machine(spec.resources.job_manager),
+        task_manager=_machine(spec.resources.task_manager),
+        password_secret=_user_name(plan.name),
+        config_map=revision_name(plan.name, number),
+        config=config,
+        revision=number,
+    )
+
+
+def _machine(machine: Machine) -> flink.Machine:
+    return flink.Machine(
+        cpu=float(quantity(machine.cpu)),
+        memory=f"{int(quantity(machine.memory)) // _MEBIBYTE}m",
+    )
+
+
+# -- judging -----------------------------------------------------------------------------------
+
+
+def _running_condition(job: JobHealth | None) -> Condition:
+    if job is None:
+        return condition(ConditionType.RUNNING, False, Reason.STARTING, "not there yet")
+    if job.running:
+        return condition(ConditionType.RUNNING, True, Reason.RUNNING)
+    if job.failed:
+        return condition(ConditionType.RUNNING, False, Reason.JOB_FAILED, job.reason)
+    why = Reason.UPGRADING if job.upgrading else Reason.STARTING
+    return condition(ConditionType.RUNNING, False, why, job.reason)
+
+
+def _restorable_condition(job: JobHealth) -> Condition:
+    return condition(
+        ConditionType.STATE_RESTORABLE, True, Reason.RESTORABLE, job.restorable, counts=False
+    )
+
+
+def _user_name(job: str) -> str:
+    return f"{job}-job"
+
+
+def _kafka_key(cluster: str) -> ObjectKey:
+    return ObjectKey(strimzi.API_VERSION, "Kafka", cluster)
+
+
+def _flink_key(job: str) -> ObjectKey:
+    return ObjectKey(flink.API_VERSION, flink.KIND, job)
+
+
+def _config_key(name: str) -> ObjectKey:
+    return ObjectKey("v1", "ConfigMap", name)
+
+
+def _resource_key(kind: str, name: str) -> ObjectKey:
+    return ObjectKey(API_VERSION, kind, name)

@@ -1,0 +1,262 @@
+"""TradeFeed: topics, a user, the event schemas and the ingest workload."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tapehouse_operator.api.base import ConditionType, DeletionPolicy, Reason, condition
+from tapehouse_operator.api.sources import WebSocket
+from tapehouse_operator.api.tradefeed import Resources, Session, TradeFeed
+from tapehouse_operator.emit import strimzi
+from tapehouse_operator.emit.core import Child, ObjectKey
+from tapehouse_operator.emit.events import REGISTRY_KEY, Event, Registry
+from tapehouse_operator.emit.feed import (
+    CONFIG_KEY,
+    HEADERS_DIR,
+    FeedNames,
+    Workload,
+    feed_config,
+    feed_deployment,
+)
+from tapehouse_operator.emit.feedspec import (
+    check_compatibility,
+    check_events,
+    dead_letter_topic,
+    events_of,
+    topics_of,
+)
+from tapehouse_operator.emit.health import Health, by_condition, of_deployment
+from tapehouse_operator.emit.manifests import config_map, document
+from tapehouse_operator.emit.platform import KafkaAccess, Platform, bootstrap
+from tapehouse_operator.errors import SpecError
+from tapehouse_operator.kinds.contract import (
+    Applied,
+    ChildHealth,
+    Output,
+    Preflight,
+    Refs,
+    RevisionRef,
+    Verdict,
+    World,
+)
+
+SUPPORTED_SOURCES = ("simulator", "websocket")
+
+
+@dataclass(frozen=True, slots=True)
+class FeedPlan:
+    """A feed in which every topic is known and every event is compatible."""
+
+    retain: bool
+    cluster: str
+    """The Kafka resource."""
+    topics: tuple[strimzi.Topic, ...]
+    """Of events, dead letters and the cursor, each once."""
+    registry: Registry
+    workload: Workload
+
+
+class TradeFeedKind:
+    """See `contract.Kind`."""
+
+    model = TradeFeed
+    owned: tuple[tuple[str, str], ...] = (
+        (strimzi.API_VERSION, "KafkaTopic"),
+        (strimzi.API_VERSION, "KafkaUser"),
+        ("v1", "ConfigMap"),
+        ("apps/v1", "Deployment"),
+    )
+
+    def refs(self, resource: TradeFeed, settings: Mapping[str, str]) -> Refs:
+        """Kafka, for its address; the topics, which may be somebody else's."""
+        try:
+            topics = {e.topic for e in events_of(resource)}
+        except SpecError:
+            topics = set()
+        topics |= {dead_letter_topic(resource), FeedNames(resource.metadata.name).cursor}
+        return Refs(
+            objects=frozenset({_kafka_key(settings.get("kafkaCluster", ""))}),
+            claims=frozenset(map(_topic_key, topics)),
+        )
+
+    def validate(self, resource: TradeFeed, world: World) -> FeedPlan:
+        """Refuse events no bridge could take and promises that would be broken."""
+        platform = Platform.of(world.settings)
+        _refuse_unfinished(resource)
+        events = events_of(resource)
+        check_events(resource, events)
+        topics = topics_of(resource, events, platform)
+        _check_claims(topics, world)
+        names = FeedNames(resource.metadata.name)
+        known = world.children.get(ObjectKey("v1", "ConfigMap", names.schema))
+        registry = Registry.read(known.data if known else {})
+        check_compatibility(resource, events, registry)
+        return FeedPlan(
+            retain=resource.spec.deletion_policy is DeletionPolicy.RETAIN,
+            cluster=platform.kafka_cluster,
+            topics=topics,
+            registry=registry.accept(events),
+            workload=_workload(resource, events, platform, _access(platform, names, world)),
+        )
+
+    def preflight(self, plan: FeedPlan) -> Preflight | None:
+        """Nothing to try out."""
+        return None
+
+    def compile(self, plan: FeedPlan, revision: RevisionRef) -> Output:
+        """Topics, user, schemas, configuration, workload: in the order they are needed."""
+        names = plan.workload.names
+        schema = document(plan.registry.document(names.feed))
+        return Output(
+            children=(
+                *(
+                    Child(strimzi.kafka_topic(topic, plan.cluster), retain=plan.retain)
+                    for topic in plan.topics
+                ),
+                Child(strimzi.kafka_user(names.workload, plan.cluster, _grants(plan))),
+                Child(config_map(names.schema, {REGISTRY_KEY: schema}), retain=plan.retain),
+                Child(config_map(names.workload, {CONFIG_KEY: feed_config(plan.workload)})),
+                Child(feed_deployment(plan.workload)),
+            )
+        )
+
+    def judge(self, plan: FeedPlan, applied: Applied) -> Verdict:
+        """Topics as Strimzi tells, the connection as the bridge's readiness tells."""
+        name = plan.workload.names.workload
+        topics = [_strimzi_row(applied, _topic_key(topic.name)) for topic in plan.topics]
+        user = _strimzi_row(applied, ObjectKey(strimzi.API_VERSION, "KafkaUser", name))
+        pods = _pods(applied, plan.workload)
+        waiting = "; ".join(f"{row.name}: {row.reason}" for row in topics if not row.ready)
+        why_topics = Reason.TOPICS_NOT_READY if waiting else Reason.TOPICS_READY
+        why_pods = Reason.CONNECTED if pods.ready else Reason.NOT_CONNECTED
+        return Verdict(
+            conditions=(
+                condition(ConditionType.TOPICS_READY, not waiting, why_topics, waiting),
+                condition(ConditionType.SCHEMA_COMPATIBLE, True, Reason.COMPATIBLE),
+                condition(ConditionType.CONNECTED, pods.ready, why_pods, pods.reason),
+            ),
+            children=(*topics, user, ChildHealth("Deployment", name, pods.ready, pods.reason)),
+            columns={
+                "source": plan.workload.source["type"],
+                "topics": f"{sum(row.ready for row in topics)}/{len(topics)}",
+            },
+        )
+
+
+def _refuse_unfinished(feed: TradeFeed) -> None:
+    """What the API can say and this version cannot do yet is refused, never ignored."""
+    spec = feed.spec
+    if spec.source.type not in SUPPORTED_SOURCES:
+        raise SpecError(
+            Reason.UNSUPPORTED,
+            "spec.source",
+            spec.source.type,
+            f"this version takes {' and '.join(SUPPORTED_SOURCES)}",
+        )
+    if spec.replicas > 1:
+        remedy = "this version runs one bridge per feed, since each would take every event"
+        raise SpecError(Reason.UNSUPPORTED, "spec.replicas", spec.replicas, remedy)
+
+
+def _check_claims(topics: Sequence[strimzi.Topic], world: World) -> None:
+    for topic in topics:
+        owner = world.claims.get(_topic_key(topic.name))
+        if owner:
+            remedy = f"it belongs to {owner}; name another topic in spec.topics"
+            raise SpecError(Reason.TOPIC_TAKEN, "spec.topics", topic.name, remedy)
+
+
+def _access(platform: Platform, names: FeedNames, world: World) -> KafkaAccess:
+    kafka = world.objects.get(_kafka_key(platform.kafka_cluster))
+    status = kafka.status if kafka else None
+    return KafkaAccess(
+        bootstrap(platform.kafka_cluster, status, platform.kafka_listener), names.workload
+    )
+
+
+def _workload(
+    feed: TradeFeed, events: tuple[Event, ...], platform: Platform, kafka: KafkaAccess
+) -> Workload:
+    spec = feed.spec
+    socket = spec.source.websocket
+    return Workload(
+        names=FeedNames(feed.metadata.name),
+        namespace=feed.metadata.namespace,
+        source=_source(feed),
+        events=events,
+        mapping=[_dump(mapping) for mapping in spec.mapping] or None,
+        dead_letter_topic=dead_letter_topic(feed),
+        continuity=_full(spec.continuity),
+        session=None if spec.session == Session() else _full(spec.session),
+        kafka=kafka,
+        log_level=platform.log_level,
+        image=platform.image_feed,
+        replicas=0 if spec.suspend else spec.replicas,
+        resources=_resources(spec.resources),
+        header_secrets=_header_secrets(socket) if socket else (),
+    )
+
+
+def _source(feed: TradeFeed) -> dict[str, Any]:
+    source = feed.spec.source
+    if source.websocket is not None:
+        socket = _full(source.websocket)
+        socket.pop("headersFrom")
+        headers = {
+            header.name: f"{HEADERS_DIR}/{header.secret_key_ref.name}/{header.secret_key_ref.key}"
+            for header in source.websocket.headers_from
+        }
+        return {"type": "websocket", **socket, "headers": headers}
+    return {"type": source.type, **_full(getattr(source, source.type))}
+
+
+def _header_secrets(socket: WebSocket) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(header.secret_key_ref.name for header in socket.headers_from))
+
+
+def _resources(resources: Resources) -> dict[str, Any]:
+    return {k: v for k, v in _dump(resources).items() if v}
+
+
+def _dump(model: Any) -> dict[str, Any]:
+    """By API names, what is set only."""
+    dumped: dict[str, Any] = model.model_dump(by_alias=True, exclude_defaults=True, mode="json")
+    return dumped
+
+
+def _full(model: Any) -> dict[str, Any]:
+    """By API names, defaults included, so that workloads have none of their own to differ."""
+    dumped: dict[str, Any] = model.model_dump(by_alias=True, mode="json")
+    return dumped
+
+
+def _grants(plan: FeedPlan) -> list[strimzi.Grant]:
+    """Write what it fills; read it back, to learn after a crash what is already there."""
+    workload = plan.workload
+    read_back = [topic.name for topic in plan.topics if topic.name != workload.dead_letter_topic]
+    return [
+        *(strimzi.Grant("topic", name, ("Describe", "Read", "Write")) for name in read_back),
+        *strimzi.writes(workload.dead_letter_topic),
+        strimzi.group(workload.names.workload),
+    ]
+
+
+def _kafka_key(cluster: str) -> ObjectKey:
+    return ObjectKey(strimzi.API_VERSION, "Kafka", cluster)
+
+
+def _topic_key(name: str) -> ObjectKey:
+    return ObjectKey(strimzi.API_VERSION, "KafkaTopic", name)
+
+
+def _strimzi_row(applied: Applied, key: ObjectKey) -> ChildHealth:
+    live = applied.children.get(key)
+    health = by_condition(live.status, live.generation) if live else Health(False, "not there yet")
+    return ChildHealth(key.kind, key.name, health.ready, health.reason)
+
+
+def _pods(applied: Applied, workload: Workload) -> Health:
+    live = applied.children.get(ObjectKey("apps/v1", "Deployment", workload.names.workload))
+    if live is None:
+        return Health(False, "not there yet")
+    return of_deployment(live.status, live.generation, workload.replicas)
