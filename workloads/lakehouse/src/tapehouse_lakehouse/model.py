@@ -62,8 +62,10 @@ class Producer(_Spec, frozen=True):
     type: str
     job: str = ""
     sql: str = ""
-    schedule: str | None = None
     inputs: tuple[str, ...] = ()
+    schedule: str | None = None
+    on_snapshot: bool = True
+    recompute: str | None = None
     rows: tuple[dict[str, Any], ...] | None = None
     csv: str | None = None
 

@@ -1,0 +1,2 @@
+"""Tables computed from tables: which stretches of time must be done again, doing them, writing
+only what differs."""
