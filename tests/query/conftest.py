@@ -1,6 +1,6 @@
 """A lake with seeded trades, and a client that asks it GraphQL."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,16 +40,25 @@ def filled(catalog: MemoryCatalog) -> list[dict[str, Any]]:
     return rows
 
 
-Ask = Callable[..., Any]
+class Ask:
+    """Asks the schema; `ask(query, variable=…)` gives the data and fails on errors."""
+
+    schema = build()
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+
+    async def raw(self, query: str, **variables: Any) -> Any:
+        return await self.schema.execute(
+            query, variable_values=variables, context_value=Context(self.services)
+        )
+
+    async def __call__(self, query: str, **variables: Any) -> Any:
+        result = await self.raw(query, **variables)
+        assert not result.errors, result.errors
+        return result.data
 
 
 @pytest.fixture
 async def ask(services: Services) -> Ask:
-    schema = build()
-
-    async def run(query: str, **variables: Any) -> Any:
-        return await schema.execute(
-            query, variable_values=variables, context_value=Context(services)
-        )
-
-    return run
+    return Ask(services)

@@ -48,7 +48,7 @@ def create_app(
         build(),
         path="/graphql",
         graphql_ide=None,
-        context_getter=lambda: Context(services),
+        context_getter=lambda: Context(services, writes_json=True),
         subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL],
     )
     app.include_router(router)

@@ -13,6 +13,7 @@ from tapehouse_query.reads.conditions import Condition, OneOf, TimeRange, where
 from tapehouse_query.reads.engine import Session
 from tapehouse_query.reads.files import File
 from tapehouse_query.reads.lake import Snapshot
+from tapehouse_query.reads.pages import Page, cut
 from tapehouse_query.reads.relation import relation
 from tapehouse_query.reads.trades import SOURCES
 
@@ -72,21 +73,34 @@ class CandleQuery:
         return -(-(time - self.floor(time)) // self.size) * self.size + self.floor(time)
 
 
-def page(
-    session: Session, wanted: CandleQuery, size: int, after: int | None
-) -> tuple[list[Candle], bool]:
-    """The `size` oldest candles that start after `after`, and whether there are more."""
+def key(candle: Candle) -> tuple[int]:
+    """The sort key."""
+    return (candle.timestamp,)
+
+
+def page(session: Session, wanted: CandleQuery, size: int, after: int | None) -> Page[Candle]:
+    """The `size` oldest candles that start after `after`."""
     snapshot = session.lake.first(*SOURCES)
+    return session.pages.get(
+        ("candles", snapshot.key, wanted, size, after),
+        lambda: cut(_oldest(session, snapshot, wanted, size + 1, after), size),
+    )
+
+
+def _oldest(
+    session: Session, snapshot: Snapshot, wanted: CandleQuery, want: int, after: int | None
+) -> list[Candle]:
+    """Open files oldest first until no unopened one can hold a trade of these candles."""
     conditions = _conditions(wanted, after)
     files = [f for f in snapshot.files if all(c.may_match(f) for c in conditions)]
     files.sort(key=_lower)
     opened = 8
     while True:
         horizon = _lower(files[opened]) if opened < len(files) else float("inf")
-        found = _query(session, snapshot, files[:opened], wanted, conditions, size + 1)
+        found = _query(session, snapshot, files[:opened], wanted, conditions, want)
         whole = [candle for candle in found if candle.timestamp + wanted.size <= horizon]
-        if len(whole) > size or horizon == float("inf"):
-            return whole[:size], len(whole) > size
+        if len(whole) == want or horizon == float("inf"):
+            return whole
         opened *= 4
 
 
@@ -137,7 +151,7 @@ def _query(
           QUALIFY row_number() OVER (
             PARTITION BY timestamp, trade_id ORDER BY kafka_partition, kafka_offset) = 1)
         SELECT bucket, arg_min(price, place), arg_max(price, place), max(price), min(price),
-               sum(quantity)::BIGINT, count(*), sum(price * quantity) / sum(quantity)
+               sum(quantity)::BIGINT, count(*), sum(price * quantity) / nullif(sum(quantity), 0)
         FROM each GROUP BY bucket ORDER BY bucket LIMIT {limit}"""  # noqa: S608
     rows = session.rows(sql, parameters)
     return [Candle(wanted.symbol, *row) for row in rows]

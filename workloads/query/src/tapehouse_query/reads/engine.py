@@ -13,6 +13,7 @@ import duckdb
 from tapehouse_query import metrics
 from tapehouse_query.errors import TooSlowError, UnavailableError
 from tapehouse_query.reads.lake import Lake
+from tapehouse_query.reads.pages import PageCache
 
 T = TypeVar("T")
 
@@ -23,6 +24,7 @@ class Session:
 
     lake: Lake
     cursor: duckdb.DuckDBPyConnection
+    pages: PageCache
 
     def rows(self, sql: str, parameters: list[Any]) -> list[tuple[Any, ...]]:
         """Run a query and fetch everything."""
@@ -47,6 +49,7 @@ class Engine:
     ) -> None:
         self.lake = lake
         self._timeout = timeout
+        self._pages = PageCache()
         self._database = duckdb.connect(config={"threads": threads, "memory_limit": memory})
         self._database.execute("SET TimeZone = 'UTC'")
         self._database.execute("SET enable_progress_bar = false")
@@ -113,6 +116,6 @@ class Engine:
 
     def _session(self) -> Session:
         if not hasattr(self._local, "session"):
-            self._local.session = Session(self.lake, self._database.cursor())
+            self._local.session = Session(self.lake, self._database.cursor(), self._pages)
         session: Session = self._local.session
         return session

@@ -31,6 +31,11 @@ class Snapshot:
     files: tuple[File, ...]
     summary: Mapping[str, str]
 
+    @property
+    def key(self) -> tuple[str, int, int]:
+        """Two reads with equal keys see the same rows and columns."""
+        return self.table.identifier, self.id, self.schema.schema_id
+
 
 @dataclass(slots=True)
 class _Entry:
@@ -73,14 +78,14 @@ class Lake:
             return entry.snapshot
 
     def first(self, *candidates: tables.Table) -> Snapshot:
-        """The first of these tables that exists.
+        """The first of these tables that has been published, else the first that exists.
 
         Raises:
             UnavailableError: none does, or as `find`.
         """
-        for table in candidates:
-            if snapshot := self.find(table):
-                return snapshot
+        found = [snapshot for table in candidates if (snapshot := self.find(table))]
+        for snapshot in (*(one for one in found if one.id), *found):
+            return snapshot
         names = " or ".join(self._prefix + table.identifier for table in candidates)
         raise UnavailableError(f"the catalog has no table {names} yet")
 

@@ -13,6 +13,7 @@ from tapehouse_query.reads.conditions import Before, Condition, OneOf, Range, Ti
 from tapehouse_query.reads.engine import Session
 from tapehouse_query.reads.files import File
 from tapehouse_query.reads.lake import Snapshot
+from tapehouse_query.reads.pages import Page, cut
 from tapehouse_query.reads.relation import relation
 
 SOURCES = (tables.SILVER_TRADES, tables.BRONZE_TRADES)
@@ -42,11 +43,6 @@ class Trade(NamedTuple):
     company_name: str | None
     sector: str | None
 
-    @property
-    def key(self) -> tuple[int, str]:
-        """The sort key."""
-        return self.timestamp, self.trade_id
-
 
 @dataclass(frozen=True, slots=True)
 class TradeFilter:
@@ -73,16 +69,23 @@ class TradeFilter:
         return found
 
 
+def key(trade: Trade) -> tuple[int, str]:
+    """The sort key."""
+    return trade.timestamp, trade.trade_id
+
+
 def page(
     session: Session, chosen: TradeFilter, size: int, after: tuple[int, str] | None
-) -> tuple[list[Trade], bool]:
-    """The `size` newest trades after a sort key, and whether there are more."""
+) -> Page[Trade]:
+    """The `size` newest trades after a sort key."""
     snapshot = session.lake.first(*SOURCES)
     conditions = chosen.conditions()
     if after is not None:
         conditions.append(Before("timestamp", "trade_id", *after))
-    found = _newest(session, snapshot, conditions, size + 1)
-    return found[:size], len(found) > size
+    return session.pages.get(
+        ("trades", snapshot.key, chosen, size, after),
+        lambda: cut(_newest(session, snapshot, conditions, size + 1), size),
+    )
 
 
 def count(session: Session, chosen: TradeFilter) -> int:
@@ -180,5 +183,5 @@ def _select(
 def _merge(found: list[Trade], more: list[Trade], want: int) -> list[Trade]:
     unique: dict[Any, Trade] = {}
     for trade in (*found, *more):
-        unique.setdefault(trade.key, trade)
-    return sorted(unique.values(), key=lambda trade: trade.key, reverse=True)[:want]
+        unique.setdefault(key(trade), trade)
+    return sorted(unique.values(), key=key, reverse=True)[:want]

@@ -7,6 +7,7 @@ from graphql import GraphQLError
 from strawberry.extensions import ParserCache, ValidationCache
 from strawberry.schema.config import StrawberryConfig
 
+from tapehouse_query.schema.fast import FastExecutor
 from tapehouse_query.schema.limits import EXTENSIONS
 from tapehouse_query.schema.observe import Observe
 from tapehouse_query.schema.query import Query
@@ -26,6 +27,7 @@ def build() -> Schema:
     return Schema(
         query=Query,
         subscription=Subscription,
+        execution_context_class=FastExecutor,
         extensions=[
             Observe,
             lambda: ParserCache(maxsize=256),

@@ -24,10 +24,14 @@ class Services:
 
 
 class Context(BaseContext):
-    """One request's services."""
+    """One request's services.
 
-    def __init__(self, services: Services) -> None:
+    `writes_json` says that the answer goes straight into orjson, which takes ready-made fragments.
+    """
+
+    def __init__(self, services: Services, writes_json: bool = False) -> None:
         super().__init__()
+        self.writes_json = writes_json
         self.engine = services.engine
         self.trades = services.trades
 

@@ -4,8 +4,18 @@ import logging
 import time
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
-from graphql import GraphQLError, OperationDefinitionNode
+from graphql import (
+    ArgumentNode,
+    DocumentNode,
+    GraphQLError,
+    Node,
+    ObjectFieldNode,
+    OperationDefinitionNode,
+    Visitor,
+    visit,
+)
 from strawberry.extensions import SchemaExtension
 
 from tapehouse_query import metrics
@@ -24,7 +34,8 @@ class Observe(SchemaExtension):
         result = self.execution_context.result
         errors = getattr(result, "errors", None)
         if errors:
-            result.errors = [presentable(error) for error in errors]  # type: ignore[union-attr]
+            document = self.execution_context.graphql_document
+            result.errors = [presentable(error, document) for error in errors]  # type: ignore[union-attr]
         metrics.OPERATIONS.labels(self._name()).observe(time.perf_counter() - started)
 
     def _name(self) -> str:
@@ -38,8 +49,8 @@ class Observe(SchemaExtension):
         return "invalid"
 
 
-def presentable(error: GraphQLError) -> GraphQLError:
-    """The error as a client may see it."""
+def presentable(error: GraphQLError, document: DocumentNode | None = None) -> GraphQLError:
+    """The error as a client may see it; names the argument in whose value it was found."""
     original = error.original_error
     while isinstance(original, GraphQLError) and original.original_error:
         original = original.original_error
@@ -47,6 +58,9 @@ def presentable(error: GraphQLError) -> GraphQLError:
         code = (error.extensions or {}).get("code", "GRAPHQL_VALIDATION_FAILED")
         metrics.ERRORS.labels(code).inc()
         error.extensions = {"code": code, **(error.extensions or {})}
+        if document and not error.path and (argument := argument_of(error, document)):
+            error.extensions["argument"] = argument
+            error.message = f"{argument}: {error.message}"
         return error
     fault = uuid.uuid4().hex[:12]
     log.error("fault %s in %s", fault, error.path, exc_info=original)
@@ -57,3 +71,21 @@ def presentable(error: GraphQLError) -> GraphQLError:
         path=error.path,
         extensions={"code": "INTERNAL", "fault": fault},
     )
+
+
+def argument_of(error: GraphQLError, document: DocumentNode) -> str:
+    """The path of the argument whose literal an error points at, as in `filter.minPrice`."""
+    if not error.nodes or error.nodes[0].loc is None:
+        return ""
+    place = error.nodes[0].loc.start
+    names: list[str] = []
+
+    class Enclosing(Visitor):
+        def enter(self, node: Node, *_: Any) -> None:
+            if not isinstance(node, ArgumentNode | ObjectFieldNode) or not node.value.loc:
+                return
+            if node.value.loc.start <= place < node.value.loc.end:
+                names.append(node.name.value)
+
+    visit(document, Enclosing())
+    return ".".join(names)

@@ -1,13 +1,10 @@
 """Queries."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
-
 import strawberry
 
-from tapehouse_query import cursor
 from tapehouse_query.errors import BadInputError
 from tapehouse_query.reads import candles, trades
+from tapehouse_query.schema.connection import Connection, Rows, plain_columns
 from tapehouse_query.schema.context import Info
 from tapehouse_query.schema.inputs import (
     DateRangeInput,
@@ -19,10 +16,12 @@ from tapehouse_query.schema.inputs import (
     times_of,
     trade_filter,
 )
+from tapehouse_query.schema.scalars import format_time
 from tapehouse_query.schema.typed import field
-from tapehouse_query.schema.types import Connection, Edge, MinuteCandle, PageInfo, Trade
+from tapehouse_query.schema.types import MinuteCandle, Trade
 
-NodeT = TypeVar("NodeT")
+TRADE_COLUMNS = plain_columns(trades.Trade, timestamp=format_time)
+CANDLE_COLUMNS = plain_columns(candles.Candle, timestamp=format_time)
 
 
 @strawberry.type
@@ -42,13 +41,11 @@ class Query:
         key = after_key("trades", after, (int, str))
         place = None if key is None else (int(key[0]), str(key[1]))
         engine = info.context.engine
-        rows, more = await engine.run("trades", lambda s: trades.page(s, chosen, size, place))
-        return connection(
-            [Trade.of(row) for row in rows],
-            [cursor.encode("trades", row.key) for row in rows],
-            more,
-            after,
-            lambda: engine.run("trades count", lambda s: trades.count(s, chosen)),
+        page = await engine.run("trades", lambda s: trades.page(s, chosen, size, place))
+        return Connection(
+            rows=Rows(page, "trades", trades.key, Trade.of, TRADE_COLUMNS),
+            after=after,
+            counter=lambda: engine.run("trades count", lambda s: trades.count(s, chosen)),
         )
 
     @field
@@ -76,33 +73,9 @@ class Query:
         key = after_key(kind, after, (int,))
         place = None if key is None else int(key[0])
         engine = info.context.engine
-        rows, more = await engine.run(
-            "minuteCandles", lambda s: candles.page(s, wanted, size, place)
+        page = await engine.run("minuteCandles", lambda s: candles.page(s, wanted, size, place))
+        return Connection(
+            rows=Rows(page, kind, candles.key, MinuteCandle.of, CANDLE_COLUMNS),
+            after=after,
+            counter=lambda: engine.run("minuteCandles count", lambda s: candles.count(s, wanted)),
         )
-        return connection(
-            [MinuteCandle.of(row) for row in rows],
-            [cursor.encode(kind, (row.timestamp,)) for row in rows],
-            more,
-            after,
-            lambda: engine.run("minuteCandles count", lambda s: candles.count(s, wanted)),
-        )
-
-
-def connection(
-    nodes: Sequence[NodeT],
-    cursors: Sequence[str],
-    more: bool,
-    after: str | None,
-    counter: Callable[[], Awaitable[int]],
-) -> Connection[NodeT]:
-    """A Relay page of these nodes."""
-    return Connection(
-        edges=[Edge(node=node, cursor=at) for node, at in zip(nodes, cursors, strict=True)],
-        page_info=PageInfo(
-            has_next_page=more,
-            has_previous_page=after is not None,
-            start_cursor=cursors[0] if cursors else None,
-            end_cursor=cursors[-1] if cursors else None,
-        ),
-        counter=counter,
-    )

@@ -1,48 +1,11 @@
 """What the API answers with. Names and meaning are fixed by the clients that use them."""
 
-from collections.abc import Awaitable, Callable
-from typing import Generic, TypeVar
-
 import strawberry
 
 from tapehouse_query.reads.candles import Candle
 from tapehouse_query.reads.trades import Trade as TradeRow
 from tapehouse_query.schema.scalars import BigInt, Time
 from tapehouse_query.schema.typed import field
-
-NodeT = TypeVar("NodeT")
-
-
-@strawberry.type(description="Where a page ends and whether there is more.")
-class PageInfo:
-    """Relay's page information."""
-
-    has_next_page: bool
-    has_previous_page: bool
-    start_cursor: str | None
-    end_cursor: str | None
-
-
-@strawberry.type
-class Edge(Generic[NodeT]):
-    """A node and its place in the list."""
-
-    node: NodeT
-    cursor: str
-
-
-@strawberry.type
-class Connection(Generic[NodeT]):
-    """One page of a list."""
-
-    edges: list[Edge[NodeT]]
-    page_info: PageInfo
-    counter: strawberry.Private[Callable[[], Awaitable[int]]]
-
-    @field
-    async def total_count(self) -> BigInt:
-        """How many there are on all pages; counted only when asked for."""
-        return BigInt(await self.counter())
 
 
 @strawberry.type(description="One executed trade.")

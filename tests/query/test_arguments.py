@@ -1,0 +1,129 @@
+"""What is refused, and how: the argument, its value and the remedy; never a stack trace."""
+
+import logging
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tapehouse_query import cursor
+from tapehouse_query.reads import trades
+
+from tests.query.conftest import Ask
+
+NESTED = "{ trades { edges { node { tradeId } } } }"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "argument", "message"),
+    [
+        ("first: 0", "first", "first: 0: must be from 1 to 1000"),
+        ("first: -5", "first", "first: -5: must be from 1 to 1000"),
+        ("first: 1001", "first", "first: 1001: must be from 1 to 1000"),
+        ('after: ""', "after", "not a cursor of this list"),
+        ('after: "x"', "after", "not a cursor of this list"),
+        ('after: "AAAAAAAAAAAA"', "after", "its checksum does not match"),
+        ('filter: {symbol: ""}', "symbol", "must be the name of an instrument"),
+        ("filter: {symbols: []}", "symbols", "must have from 1 to 100 symbols"),
+        ("filter: {minPrice: 5, maxPrice: 4}", "minPrice", "must not be above maxPrice 4.0"),
+        ("filter: {minQuantity: 5, maxQuantity: 4}", "minQuantity", "above maxQuantity 4"),
+        (
+            'filter: {dateRange: {start: "2024-01-02", end: "2024-01-01"}}',
+            "dateRange",
+            "must not be before start",
+        ),
+        ('filter: {dateRange: {start: "soon"}}', "filter.dateRange.start", "'soon' is not a time"),
+        ("filter: {minPrice: true}", "filter.minPrice", "Float cannot represent"),
+        ("filter: {minQuantity: 1.5}", "filter.minQuantity", "1.5 is not a 64-bit integer"),
+        ("first: 9999999999", "first", "cannot represent non 32-bit signed integer"),
+    ],
+)
+async def test_refused(ask: Ask, filled: Any, arguments: str, argument: str, message: str) -> None:
+    result = await ask.raw(f"{{ trades({arguments}) {{ edges {{ cursor }} }} }}")
+    assert message in result.errors[0].message
+    assert argument in result.errors[0].message
+    assert result.errors[0].extensions["argument"] == argument
+    assert result.data is None
+
+
+async def test_a_fault_of_ours_is_hidden_and_logged(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: Any) -> None:
+        raise RuntimeError("secret path /srv/data")
+
+    monkeypatch.setattr(trades, "page", broken)
+    with caplog.at_level(logging.ERROR):
+        result = await ask.raw(NESTED)
+    (error,) = result.errors
+    assert "secret" not in error.message
+    assert "Traceback" not in str(error.formatted)
+    assert error.extensions["code"] == "INTERNAL"
+    assert error.extensions["fault"] in caplog.text
+    assert "secret path" in caplog.text
+
+
+FIELDS = "node { tradeId symbol price quantity timestamp buyerAgentId } cursor"
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        (
+            "{" + "".join(f"a{i}: trades {{ edges {{ cursor }} }}" for i in range(20)) + "}",
+            "aliases",
+        ),
+        ("{ trades { edges { " + "cursor " * 1200 + "} } }", "token"),
+        (
+            "{ __schema { types { fields { type { ofType { ofType { ofType { ofType { ofType {"
+            " ofType { ofType { name } } } } } } } } } } } }",
+            None,
+        ),
+        (
+            "query($n: Int) {"
+            + "".join(f"a{i}: trades(first: $n) {{ edges {{ {FIELDS} }} }}" for i in range(9))
+            + "}",
+            "the limit is 50000",
+        ),
+        (
+            "query($n: Int) {"
+            + "".join(f"a{i}: trades(first: $n) {{ ...page }}" for i in range(9))
+            + "} fragment page on TradeConnection { edges { "
+            + FIELDS
+            + " } }",
+            "the limit is 50000",
+        ),
+    ],
+    ids=["aliases", "tokens", "introspection", "cost", "cost in a fragment"],
+)
+async def test_limits(ask: Ask, filled: Any, query: str, message: str | None) -> None:
+    result = await ask.raw(query, n=1000)
+    if message is None:
+        assert not result.errors
+    else:
+        assert message in result.errors[0].message
+        assert result.data is None
+
+
+@given(st.integers(-(2**63), 2**63 - 1), st.text(max_size=64))
+def test_cursors_come_back(time: int, key: str) -> None:
+    assert cursor.decode("trades", cursor.encode("trades", (time, key)), (int, str)) == (time, key)
+
+
+@given(st.data())
+def test_a_changed_cursor_is_refused(data: st.DataObject) -> None:
+    good = cursor.encode("trades", (1_700_000_000_000_000, "abc"))
+    at = data.draw(st.integers(0, len(good) - 1))
+    other = data.draw(st.characters(codec="ascii").filter(lambda c: c != good[at]))
+    changed = good[:at] + other + good[at + 1 :]
+    try:
+        assert cursor.decode("trades", changed, (int, str)) == (1_700_000_000_000_000, "abc")
+    except cursor.CursorError:
+        return
+    assert at == len(good) - 1, "only the last character has bits that mean nothing"
+
+
+@given(st.text(max_size=600))
+def test_any_text_is_a_cursor_or_refused(text: str) -> None:
+    with pytest.raises(cursor.CursorError):
+        cursor.decode("trades", text, (int, str))
