@@ -1,0 +1,116 @@
+"""The door: Kopf brings events of the kinds, this module hands them on. Nothing else.
+
+Kopf neither stores anything in the resources nor decides when something is done. What it does
+not do is done here: it is started again when an error ends its watches, and resources that went
+while it was not watching are looked for after each of its lists.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import aiohttp
+import kopf
+
+from tapehouse_operator.backends.access import Access
+from tapehouse_operator.decision import AnyKind
+from tapehouse_operator.names import GROUP, VERSION
+from tapehouse_operator.shell.engine import Engine
+
+log = logging.getLogger(__name__)
+RESTART = (0.5, 30.0)
+"""Seconds before Kopf is started again: the first time, and at most."""
+SWEEP_AFTER = 2.0
+"""Seconds after the first event of a list at which the list is surely over."""
+
+
+class Door:
+    """Feeds the kinds' events into an engine for as long as it runs."""
+
+    def __init__(
+        self, engine: Engine, access: Access, kinds: Sequence[AnyKind], namespaces: Sequence[str]
+    ) -> None:
+        self._engine, self._access, self._namespaces = engine, access, tuple(namespaces)
+        self._sweep: asyncio.Task[Any] | None = None
+        self._registry = kopf.OperatorRegistry()
+        kopf.on.login(registry=self._registry)(self._login)
+        for kind in kinds:
+            plural = kind.model.names.plural
+            kopf.on.event(GROUP, VERSION, plural, registry=self._registry)(self._event)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Watch until `stop` is set, whatever happens to Kopf."""
+        delay = RESTART[0]
+        while not stop.is_set():
+            started = asyncio.get_running_loop().time()
+            try:
+                await self._operate(stop)
+            except Exception as e:
+                log.warning("watching the resources is started again: %s", e)
+            if asyncio.get_running_loop().time() - started > RESTART[1]:
+                delay = RESTART[0]
+            if not stop.is_set():
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, RESTART[1])
+                self._sweep_soon()
+        if self._sweep is not None:
+            self._sweep.cancel()
+
+    async def _operate(self, stop: asyncio.Event) -> None:
+        await kopf.operator(
+            registry=self._registry,
+            settings=_settings(),
+            standalone=True,
+            clusterwide=not self._namespaces,
+            namespaces=self._namespaces,
+            stop_flag=stop,
+        )
+
+    async def _event(self, event: Any, **_: Any) -> None:
+        kind, body = event["type"], event["object"]
+        if kind == "DELETED":
+            self._engine.gone(body)
+        else:
+            self._engine.seen(body)
+        if kind is None:
+            self._sweep_soon()
+
+    def _sweep_soon(self) -> None:
+        """Events without a type come from a list, which tells of nobody who has gone."""
+        if self._sweep is None or self._sweep.done():
+            self._sweep = asyncio.create_task(self._sweep_later())
+
+    async def _sweep_later(self) -> None:
+        delay = SWEEP_AFTER
+        await asyncio.sleep(delay)
+        while failed := await self._engine.sweep():
+            log.info("looking for resources that went will be tried again: %s", failed[0])
+            delay = min(delay * 2, RESTART[1])
+            await asyncio.sleep(delay)
+
+    async def _login(self, **_: Any) -> kopf.AiohttpSession:
+        headers = {"User-Agent": "tapehouse"}
+        if token := self._access.authorization():
+            headers["Authorization"] = token
+        connector = aiohttp.TCPConnector(limit=0, ssl=self._access.tls or False)
+        session = aiohttp.ClientSession(connector=connector, headers=headers)
+        return kopf.AiohttpSession(
+            server=self._access.server,
+            aiohttp_session=session,
+            default_namespace=self._access.namespace,
+        )
+
+
+def _settings() -> kopf.OperatorSettings:
+    settings = kopf.OperatorSettings()
+    settings.posting.enabled = False
+    settings.scanning.disabled = True
+    settings.watching.chunk_size = 500
+    settings.watching.inactivity_timeout = 150.0
+    settings.watching.reconnect_backoff = 1.0
+    settings.queueing.idle_timeout = 0.1
+    settings.queueing.exit_timeout = 1.0
+    settings.networking.request_timeout = 30.0
+    settings.networking.enforce_retry_after = True
+    return settings

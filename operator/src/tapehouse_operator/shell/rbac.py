@@ -1,0 +1,68 @@
+"""The least the operator must be allowed, generated from what the kinds own."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from tapehouse_operator.backends.cluster import REVISIONS
+from tapehouse_operator.decision import AnyKind
+from tapehouse_operator.names import GROUP
+
+NAME = "tapehouse-operator"
+REFERENCED = (("v1", "ConfigMap"), ("v1", "Secret"), ("kafka.strimzi.io/v1", "Kafka"))
+"""What kinds only look at."""
+READ = ("get", "list", "watch")
+WRITE = ("create", "patch", "delete")
+
+
+def rules(kinds: Sequence[AnyKind]) -> list[dict[str, Any]]:
+    """The rules of the Role or ClusterRole, in a stable order."""
+    own = [kind.model.names.plural for kind in kinds]
+    owned = {REVISIONS, *(child for kind in kinds for child in kind.owned)}
+    only_read = set(REFERENCED) - owned
+    return [
+        _rule(GROUP, own, (*READ, "patch")),
+        _rule(GROUP, [f"{plural}/status" for plural in own], ("patch",)),
+        _rule(GROUP, [f"{plural}/finalizers" for plural in own], ("update",)),
+        *_by_group(owned, (*READ, *WRITE)),
+        *_by_group(only_read, READ),
+        _rule("coordination.k8s.io", ["leases"], ("get", "create", "update")),
+    ]
+
+
+def manifests(kinds: Sequence[AnyKind], namespaces: Sequence[str], account: str) -> list[Any]:
+    """Service account, role and binding: a Role in each namespace, or one ClusterRole.
+
+    `account` is `namespace/name` of the service account.
+    """
+    home, name = account.split("/")
+    subject = {"kind": "ServiceAccount", "name": name, "namespace": home}
+    out: list[Any] = [_object("v1", "ServiceAccount", name, home)]
+    for namespace in namespaces or ("",):
+        kind = "Role" if namespace else "ClusterRole"
+        api = "rbac.authorization.k8s.io"
+        out.append({**_object(f"{api}/v1", kind, NAME, namespace), "rules": rules(kinds)})
+        out.append(
+            {
+                **_object(f"{api}/v1", f"{kind}Binding", NAME, namespace),
+                "roleRef": {"apiGroup": api, "kind": kind, "name": NAME},
+                "subjects": [dict(subject)],
+            }
+        )
+    return out
+
+
+def _object(api_version: str, kind: str, name: str, namespace: str) -> dict[str, Any]:
+    metadata = {"name": name, **({"namespace": namespace} if namespace else {})}
+    return {"apiVersion": api_version, "kind": kind, "metadata": metadata}
+
+
+def _by_group(objects: Iterable[tuple[str, str]], verbs: tuple[str, ...]) -> list[dict[str, Any]]:
+    groups: dict[str, list[str]] = {}
+    for api_version, kind in sorted(objects):
+        group = api_version.rpartition("/")[0]
+        groups.setdefault(group, []).append(f"{kind.lower()}s")
+    return [_rule(group, plurals, verbs) for group, plurals in sorted(groups.items())]
+
+
+def _rule(group: str, resources: Sequence[str], verbs: Sequence[str]) -> dict[str, Any]:
+    return {"apiGroups": [group], "resources": list(resources), "verbs": list(verbs)}

@@ -1,0 +1,105 @@
+"""`tapehouse operator run`: everything put together, started in order, stopped in order."""
+
+import asyncio
+import logging
+import random
+import signal
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+
+from tapehouse_operator.backends.access import load_access
+from tapehouse_operator.backends.client import HttpKube
+from tapehouse_operator.backends.lease import Lease
+from tapehouse_operator.backends.resync import CachedCatalog
+from tapehouse_operator.kinds import KINDS
+from tapehouse_operator.ports import Catalog
+from tapehouse_operator.shell.engine import Engine
+from tapehouse_operator.shell.handlers import Door
+from tapehouse_operator.shell.health import serve_health
+from tapehouse_operator.shell.settings import Settings
+
+log = logging.getLogger(__name__)
+LEASE_NAME = "tapehouse-operator"
+
+
+async def run_operator(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT.
+
+    Raises:
+        FileNotFoundError, ValueError: there is no way to reach an API server.
+        OSError: the metrics port is taken.
+    """
+    access = load_access(str(settings.kubeconfig or ""))
+    rng = random.Random()  # noqa: S311 - jitter, not a secret
+    stop = _stop_on_signals()
+    async with HttpKube(access, rng) as kube:
+        home = settings.namespaces[0] if settings.namespaces else access.namespace
+        lease = Lease(kube, home, LEASE_NAME, settings.identity, rng)
+        engine = Engine(
+            KINDS,
+            kube,
+            catalogs(rng),
+            namespaces=settings.namespaces,
+            workers=settings.workers,
+            fence=lease.fence if settings.leader_election else lambda: None,
+            rng=rng,
+        )
+        async with serve_health(engine, settings.address, settings.port), _started(engine, stop):
+            log.info("serving %s", ", ".join(engine.kind_names))
+            door = Door(engine, access, KINDS, settings.namespaces)
+            leading = asyncio.create_task(_lead(engine, lease, settings.leader_election))
+            try:
+                await door.run(stop)
+            finally:
+                leading.cancel()
+                with suppress(asyncio.CancelledError):
+                    await leading
+    log.info("stopped")
+
+
+def catalogs(rng: random.Random) -> Callable[[Mapping[str, str]], Catalog]:
+    """One cached catalog for each URI that settings name."""
+    known: dict[str, CachedCatalog] = {}
+
+    def catalog(settings: Mapping[str, str]) -> Catalog:
+        # PyIceberg is 60 MB: an operator without tables does without.
+        from tapehouse_operator.backends.catalog import rest_catalog
+
+        uri = settings.get("catalogUri", "")
+        if uri not in known:
+            clock = asyncio.get_running_loop().time
+            known[uri] = CachedCatalog(rest_catalog(uri), clock, rng)
+        return known[uri]
+
+    return catalog
+
+
+@asynccontextmanager
+async def _started(engine: Engine, stop: asyncio.Event) -> AsyncIterator[None]:
+    """Caches are filled, unless the process is told to stop before."""
+    starting = asyncio.create_task(engine.start())
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            await starting
+        yield
+    finally:
+        stopping.cancel()
+        starting.cancel()
+        await engine.stop()
+
+
+async def _lead(engine: Engine, lease: Lease, election: bool) -> None:
+    if election:
+        await lease.run(engine.lead, engine.follow)
+    else:
+        engine.lead()
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    return stop
