@@ -143,6 +143,8 @@ BAD = [
     Bad("StreamJob", {"spec.outputs.0.topic": "x"}, "spec.outputs[0]"),
     Bad("StreamJob", {"spec.parallelism": 129}, "spec.parallelism"),
     Bad("StreamJob", {"spec.checkpoint.interval": "10"}, "spec.checkpoint.interval"),
+    Bad("StreamJob", {"spec.checkpoint.interval": "0s"}, "spec.checkpoint.interval"),
+    Bad("StreamJob", {"spec.resources.taskManager.cpu": "0"}, "spec.resources.taskManager.cpu"),
     Bad(
         "StreamJob", {"spec.upgrade": "stateless"}, "spec.upgrade", Reason.ACKNOWLEDGEMENT_REQUIRED
     ),

@@ -100,7 +100,7 @@ def test_an_abnormal_condition_never_counts() -> None:
 
 @pytest.mark.parametrize(
     ("text", "length"),
-    [("250ms", 0.25), ("10m", 600), ("1h30m", 5400), ("7d", 604800), ("1w", 604800)],
+    [("250ms", 0.25), ("10m", 600), ("7d", 604800), ("1w", 604800)],
 )
 def test_durations(text: str, length: float) -> None:
     assert duration(text) == timedelta(seconds=length)
@@ -110,14 +110,13 @@ def test_quantities() -> None:
     assert quantity("500m") == Decimal("0.5")
     assert quantity("2Gi") == 2 * 1024**3
     assert quantity("1.5G") == 1_500_000_000
-    for wrong in ("", "10", "5GB", "-1"):
-        if wrong == "10":
-            assert quantity(wrong) == 10
-            continue
+    assert quantity("10") == 10
+    for wrong in ("", "5GB", "-1"):
         with pytest.raises(ValueError, match="quantity"):
             quantity(wrong)
-    with pytest.raises(ValueError, match="duration"):
-        duration("10")
+    for wrong in ("10", "1h30m", "1.5h", ""):
+        with pytest.raises(ValueError, match="duration"):
+            duration(wrong)
 
 
 @pytest.mark.parametrize(

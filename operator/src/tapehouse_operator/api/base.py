@@ -282,7 +282,7 @@ class Status(Model):
 
 
 class Spec(Model):
-    """The fields every spec has."""
+    """What is wanted."""
 
     suspend: Annotated[Boolean, Change.NONE] = False
     """Stop the workload, keep everything else. Resumes where it stopped. Default: false."""

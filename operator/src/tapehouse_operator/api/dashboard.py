@@ -18,7 +18,7 @@ from tapehouse_operator.api.base import (
     Status,
     Strategy,
 )
-from tapehouse_operator.api.types import Duration, Identifier, Name, Sql
+from tapehouse_operator.api.types import Identifier, Name, Period, Sql
 
 
 class Dataset(Model):
@@ -114,7 +114,7 @@ class Access(Model):
 
 
 class DashboardSpec(Spec):
-    """What a dashboard is."""
+    """Its datasets, its charts, and where and to whom they are shown."""
 
     invariants = (
         Rule(
@@ -134,7 +134,7 @@ class DashboardSpec(Spec):
     """The charts, in order."""
     filters: Annotated[tuple[DashboardFilter, ...], Change.IN_PLACE, Field(max_length=16)] = ()
     """Choices that the viewer has. Default: none."""
-    refresh: Annotated[Duration, Change.IN_PLACE] = "30s"
+    refresh: Annotated[Period, Change.IN_PLACE] = "30s"
     """How often it is drawn anew. Default: 30s."""
     providers: Annotated[
         tuple[Provider, ...], Change.IN_PLACE, Field(min_length=1, max_length=3)

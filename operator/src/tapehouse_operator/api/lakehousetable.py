@@ -32,7 +32,7 @@ from tapehouse_operator.api.tableparts import (
     Serve,
     Sla,
 )
-from tapehouse_operator.api.types import Boolean, Duration, Identifier, TableName, Text
+from tapehouse_operator.api.types import Boolean, Identifier, Period, TableName, Text
 
 PRODUCERS = ("stream", "transform", "rows")
 TRANSFORM = (
@@ -91,7 +91,7 @@ def _kept(old: "LakehouseTableSpec", new: "LakehouseTableSpec") -> bool:
 
 
 class LakehouseTableSpec(Spec):
-    """What a table is."""
+    """Its identifier, its columns and layout, its one producer, its upkeep and its readers."""
 
     invariants = (
         Rule(
@@ -166,7 +166,7 @@ class LakehouseTableSpec(Spec):
     """When readers see new data."""
     maintenance: Annotated[Maintenance, Change.IN_PLACE] = Maintenance()
     """How files are kept few and old ones removed."""
-    retention: Annotated[Duration | None, Change.IN_PLACE] = None
+    retention: Annotated[Period | None, Change.IN_PLACE] = None
     """Rows older than that, by the first time partition, are removed. Default: kept for ever.
     Example: 400d."""
     serve: Annotated[Serve, Change.IN_PLACE] = Serve()

@@ -1,5 +1,6 @@
 """Who fills a table: exactly one of a stream, a transform, or declared rows."""
 
+from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -13,6 +14,17 @@ class Stream(Model):
 
     job: Name
     """The StreamJob in the same namespace that names this table as an output. Example: `land`."""
+
+
+class Recompute(StrEnum):
+    """How much of a table is computed anew together."""
+
+    HOUR = "hour"
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+    YEAR = "year"
+    ALL = "all"
 
 
 class Transform(Model):
@@ -32,6 +44,10 @@ class Transform(Model):
     inputs: Annotated[tuple[Name, ...], Field(min_length=1, max_length=32)]
     """The LakehouseTables it reads, in the same namespace; the SQL names them by their
     identifiers. Example: [silver-candle-parts]."""
+    recompute: Recompute | None = None
+    """How much is computed anew when any row of it changes: `hour`, `day`, `week`, `month`,
+    `year` or `all`; weeks begin on Monday. Default: the unit of the table's time partition, `all`
+    without one. Example: week, for a table with weekly candles."""
     schedule: Cron | None = None
     """When it runs: a cron line in UTC, or `@hourly`, `@daily`, `@weekly`, `@monthly`.
     Default: no schedule. Example: `0 * * * *`."""

@@ -20,11 +20,11 @@ from tapehouse_operator.api.base import (
 from tapehouse_operator.api.types import (
     Boolean,
     Cron,
-    Duration,
     Identifier,
     Integer,
     Name,
     Number,
+    Period,
 )
 
 
@@ -87,7 +87,7 @@ class Freshness(Model):
 
     column: Identifier
     """The column with the time."""
-    max_age: Duration
+    max_age: Period
     """How old its newest value may be while the market is open. Example: 5m."""
 
 
@@ -103,7 +103,7 @@ class Notify(Model):
 
 
 class QualitySuiteSpec(Spec):
-    """What a suite is."""
+    """What is checked, what must hold of it, when, and whom to tell."""
 
     target: Annotated[Target, Change.IN_PLACE]
     """What is checked: a table or a feed."""

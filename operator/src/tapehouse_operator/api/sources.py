@@ -8,12 +8,12 @@ from pydantic import Field
 from tapehouse_operator.api.base import KeyRef, Model, Rule
 from tapehouse_operator.api.types import (
     Boolean,
-    Duration,
     Fraction,
     Identifier,
     Integer,
     Number,
     ObjectName,
+    Period,
     Url,
 )
 
@@ -72,7 +72,7 @@ class WebSocket(Model):
         tuple[Annotated[str, Field(max_length=8192)], ...], Field(max_length=64)
     ] = ()
     """Texts to send after connecting, in order, as the exchange wants them. Default: none."""
-    heartbeat: Duration = "20s"
+    heartbeat: Period = "20s"
     """Ping that often and reconnect when two go unanswered. Default: 20s."""
 
 
@@ -119,7 +119,7 @@ class Http(Model):
 
     url: Annotated[Url, Field(pattern=r"^https?://")]
     """The endpoint; it answers with a JSON list or an object that holds one."""
-    every: Duration = "1m"
+    every: Period = "1m"
     """How long to wait after the last page. Default: 1m."""
     cursor: Annotated[str, Field(max_length=256)] = ""
     """Dotted path in the answer of the value to ask the next page with; it is sent as the query

@@ -28,6 +28,7 @@ from tapehouse_operator.api.types import (
     Identifier,
     Integer,
     Name,
+    Period,
     Quantity,
     Sql,
     Topic,
@@ -107,7 +108,7 @@ class EventTime(Model):
 class Checkpoint(Model):
     """How often the job's state is kept."""
 
-    interval: Duration | None = None
+    interval: Period | None = None
     """A checkpoint, and so a commit to the tables, that often.
     Default: `checkpointInterval` of the environment. Example: 10s."""
     retain: Annotated[Integer, Field(ge=1, le=1000)] = 60
@@ -170,7 +171,7 @@ class JobResources(Model):
 
 
 class StreamJobSpec(Spec):
-    """What a job is."""
+    """What the SQL reads and writes, the SQL itself, and how the job runs and is released."""
 
     invariants = (
         Rule(

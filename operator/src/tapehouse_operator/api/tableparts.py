@@ -8,11 +8,11 @@ from pydantic import Field
 from tapehouse_operator.api.base import Model, Rule
 from tapehouse_operator.api.types import (
     Boolean,
-    Duration,
     Identifier,
     Integer,
     Name,
-    Quantity,
+    Period,
+    Size,
     Text,
 )
 
@@ -65,7 +65,7 @@ class Owner(Model):
 class Sla(Model):
     """What readers may rely on."""
 
-    freshness: Duration | None = None
+    freshness: Period | None = None
     """The newest commit is never older than that while the market is open. Default: no promise.
     Example: 1m."""
     availability: (
@@ -116,11 +116,11 @@ class Publish(Model):
 class Compact(Model):
     """Small files are merged."""
 
-    target_file_size: Quantity = "128Mi"
+    target_file_size: Size = "128Mi"
     """What a merged file is to measure. Default: 128Mi."""
     min_files: Annotated[Integer, Field(ge=2, le=10000)] = 8
     """Merge a partition once it has that many small files, 2 to 10000. Default: 8."""
-    every: Duration = "10m"
+    every: Period = "10m"
     """How often to look. Default: 10m."""
 
 
@@ -129,15 +129,15 @@ class Expire(Model):
 
     keep_last: Annotated[Integer, Field(ge=1, le=100_000)] = 20
     """How many of the newest to keep whatever their age, 1 to 100000. Default: 20."""
-    older_than: Duration = "1d"
-    """How far back time travel reaches. Default: 1d."""
+    older_than: Period = "1h"
+    """How far back time travel reaches; a job commits at every checkpoint. Default: 1h."""
 
 
 class Orphans(Model):
     """Files that no snapshot names are removed."""
 
-    older_than: Duration = "3d"
-    """How old they must be, since younger ones may be about to be committed. Default: 3d."""
+    older_than: Period = "1d"
+    """How old they must be, since younger ones may be about to be committed. Default: 1d."""
 
 
 class Maintenance(Model):

@@ -9,7 +9,6 @@ from tapehouse_operator.api.base import (
     Acknowledgement,
     Change,
     ConditionType,
-    Duration,
     Model,
     Names,
     PrinterColumn,
@@ -22,7 +21,15 @@ from tapehouse_operator.api.base import (
 )
 from tapehouse_operator.api.events import Event, EventName, FrameMapping
 from tapehouse_operator.api.sources import Source
-from tapehouse_operator.api.types import Boolean, Identifier, Integer, Quantity, Timezone, Topic
+from tapehouse_operator.api.types import (
+    Boolean,
+    Identifier,
+    Integer,
+    Period,
+    Quantity,
+    Timezone,
+    Topic,
+)
 
 
 class Cleanup(StrEnum):
@@ -62,7 +69,7 @@ class FeedTopic(Model):
     Default: `topicPartitions` of the environment."""
     replicas: Annotated[Integer | None, Change.IN_PLACE, Field(ge=1, le=10)] = None
     """How many copies, 1 to 10. Default: `topicReplicas` of the environment."""
-    retention: Annotated[Duration | None, Change.IN_PLACE] = None
+    retention: Annotated[Period | None, Change.IN_PLACE] = None
     """How long records are kept. Default: `topicRetention` of the environment. Example: 7d."""
     cleanup: Annotated[Cleanup, Change.IN_PLACE] = Cleanup.DELETE
     """`delete` drops old records, `compact` keeps the newest of each key. Default: delete."""
@@ -117,7 +124,7 @@ class DeadLetter(Model):
 
     topic: Topic | None = None
     """The Kafka topic. Default: `<feed>.dead-letters`."""
-    retention: Annotated[Duration | None, Change.IN_PLACE] = None
+    retention: Annotated[Period | None, Change.IN_PLACE] = None
     """How long they are kept. Default: `deadLetterRetention` of the environment."""
 
 
@@ -140,7 +147,7 @@ class Resources(Model):
 
 
 class TradeFeedSpec(Spec):
-    """What a feed is."""
+    """Where events come from, what they look like, where they go, and what bad ones come to."""
 
     invariants = (
         Rule(

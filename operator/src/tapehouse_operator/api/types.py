@@ -7,15 +7,21 @@ from typing import Annotated
 
 from pydantic import Field, Strict
 
-DURATION = r"^([0-9]+(ms|s|m|h|d|w))+$"
-QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$"
+DURATION = r"^[0-9]{1,7}(ms|s|m|h|d|w)$"
+"""One number and one unit: every consumer of a spec reads this much."""
+PERIOD = r"^[1-9][0-9]{0,6}(ms|s|m|h|d|w)$"
+SIZE = r"^[1-9][0-9]*(Ki|Mi|Gi)$"
+QUANTITY = r"^([1-9][0-9]*(\.[0-9]+)?|0\.[0-9]*[1-9][0-9]*)(m|k|Ki|M|Mi|G|Gi|T|Ti)?$"
 
 Integer = Annotated[int, Strict()]
 Number = Annotated[float, Strict()]
 Boolean = Annotated[bool, Strict()]
 Fraction = Annotated[float, Strict(), Field(ge=0, le=1)]
 Duration = Annotated[str, Field(pattern=DURATION, max_length=32)]
+Period = Annotated[str, Field(pattern=PERIOD, max_length=32)]
+"""A duration that is not zero."""
 Quantity = Annotated[str, Field(pattern=QUANTITY, max_length=32)]
+Size = Annotated[str, Field(pattern=SIZE, max_length=16)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
 """Of a Kubernetes object that Tapehouse may name itself: a DNS label."""
 ObjectName = Annotated[str, Field(pattern=r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$", max_length=253)]
@@ -24,9 +30,7 @@ Topic = Annotated[str, Field(pattern=r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$", max_le
 """A Kafka topic that is also a KafkaTopic's name."""
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=63)]
 """A column, a field or an SQL alias."""
-TableName = Annotated[
-    str, Field(pattern=r"^[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)+$", max_length=128)
-]
+TableName = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*$", max_length=128)]
 """`namespace.table` in the catalog, as declared: without the environment's prefix."""
 Text = Annotated[str, Field(max_length=1024)]
 Sql = Annotated[str, Field(min_length=1, max_length=131072)]
@@ -53,15 +57,15 @@ _SUFFIXES = {
 
 
 def duration(text: str) -> timedelta:
-    """The length of `10m`, `1h30m` or `250ms`.
+    """The length of `10m` or `250ms`.
 
     Raises:
         ValueError: not a duration.
     """
-    if not re.match(DURATION, text):
-        raise ValueError(f"{text!r} is not a duration such as 10m, 1h30m or 7d")
-    parts = re.findall(r"([0-9]+)(ms|s|m|h|d|w)", text)
-    return sum((int(n) * _UNITS[unit] for n, unit in parts), timedelta())
+    found = re.fullmatch(r"([0-9]{1,7})(ms|s|m|h|d|w)", text)
+    if not found:
+        raise ValueError(f"{text!r} is not a duration such as 10m, 30s or 7d")
+    return int(found[1]) * _UNITS[found[2]]
 
 
 def quantity(text: str) -> Decimal:
