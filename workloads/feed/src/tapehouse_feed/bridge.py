@@ -14,7 +14,7 @@ import msgspec
 from confluent_kafka import KafkaException
 
 from tapehouse_feed.config import FeedConfig, SimulatorSource, WebSocketSource, seconds
-from tapehouse_feed.continuity import Ledger, resumed
+from tapehouse_feed.continuity import Ledger, Replay, resumed
 from tapehouse_feed.cursor import STREAM, Cursor, Journal, Offsets, fingerprint
 from tapehouse_feed.metrics import Collector, Latency, Reading, Server
 from tapehouse_feed.session import DeadLetter, Deliver, Session
@@ -32,8 +32,8 @@ FLUSH = 10.0
 """Seconds a stopping bridge waits for acknowledgements."""
 PATIENCE = 10.0
 """Seconds without a connection after which the bridge is not ready."""
-GRACE = 1.0
-"""Seconds a missing number may still come by itself, before it is asked for again."""
+GRACE = 1_000_000
+"""Microseconds in which a missing number may still come by itself, before it is asked for."""
 
 log = logging.getLogger("tapehouse.bridge")
 
@@ -63,7 +63,7 @@ class Bridge:
         self._since_poll = 0
         self._paused = False
         self._last_frame = 0
-        self._asked = 0
+        self._replay = Replay()
 
     async def run(self, metrics_port: int) -> None:
         """Work until SIGTERM or SIGINT.
@@ -147,23 +147,23 @@ class Bridge:
             self._write_cursor(ledger, ends)
             self._sink.flush(FLUSH)
             return ledger
-        later = journal.later(cursor, ends, self._key[:STREAM])
+        later = journal.later(cursor, ends, self._key[:STREAM], self._config.dead_letter_topic)
         high = cursor.sequence if cursor.sequence is not None else min(later, default=1) - 1
         ledger = resumed(high, cursor.gaps, later, time.time_ns() // 1000)
         if cursor.sequence is None and not later:
             ledger = Ledger()
+        # What a crash tore is fetched again in any case, what the source left out only if wanted.
+        self._replay = Replay(floor=0 if self._config.continuity.backfill else high)
+        self._replay.begin(ledger)
         log.info(
             "taking up the thread",
-            extra={"cursor": cursor.sequence, "later": len(later), "next": self._after(ledger)},
+            extra={
+                "cursor": cursor.sequence,
+                "later": len(later),
+                "next": self._replay.first(ledger),
+            },
         )
         return ledger
-
-    @staticmethod
-    def _after(ledger: Ledger) -> int | None:
-        """The number to ask for: the first one missing, else the next."""
-        if ledger.gaps:
-            return ledger.gaps[0].first
-        return None if ledger.high is None else ledger.high + 1
 
     def _new_session(self, ledger: Ledger) -> Session:
         return Session(
@@ -247,12 +247,7 @@ class Bridge:
         resumable = isinstance(self._config.source, SimulatorSource)
         if not (resumable or self._config.continuity.backfill):
             return None
-        ledger = self._session.ledger
-        wanted = [gap.first for gap in ledger.gaps if gap.first > self._asked]
-        if wanted and self._config.continuity.backfill:
-            self._asked = ledger.high or 0
-            return wanted[0]
-        return None if ledger.high is None else ledger.high + 1
+        return self._replay.first(self._session.ledger)
 
     def _tick(self) -> None:
         self._sink.mark(self._session.ledger)
@@ -263,14 +258,12 @@ class Bridge:
 
     def _backfill(self, source: WebSocket) -> None:
         """Ask once for what has been missing for a while."""
-        late = time.time_ns() // 1000 - int(GRACE * 1_000_000)
-        gaps = [
-            gap
-            for gap in self._session.ledger.gaps
-            if gap.first > self._asked and gap.opened_at < late
-        ]
-        if gaps and source.connected:
-            log.warning("asking again for missing events", extra={"from": gaps[0].first})
+        ledger = self._session.ledger
+        if not source.connected:
+            return
+        if self._replay.wanted(ledger, time.time_ns() // 1000 - GRACE):
+            self._replay.begin(ledger)
+            log.warning("asking again for missing events", extra={"missing": ledger.missing})
             source.reconnect()
 
     def _write_cursor(self, ledger: Ledger, offsets: Offsets) -> None:

@@ -89,6 +89,43 @@ class Ledger:
         return Ledger(self.high, gaps)
 
 
+@dataclass(slots=True)
+class Replay:
+    """Which number to ask a source for that can begin anywhere.
+
+    Gaps up to `floor` are given up: the source has been asked for them, or is not to be. While
+    `until` is set, a replay of what came before it is wanted; it is over when a number beyond
+    `until` has been seen, since the source sends in order.
+    """
+
+    floor: int = 0
+    until: int | None = None
+
+    def begin(self, ledger: Ledger) -> None:
+        """Ask for every gap above the floor, from the next connection on."""
+        self.until = ledger.high
+
+    def wanted(self, ledger: Ledger, before: int) -> bool:
+        """Whether there are gaps to ask for that opened before `before` (µs since 1970)."""
+        self._settle(ledger)
+        return self.until is None and any(
+            gap.first > self.floor and gap.opened_at < before for gap in ledger.gaps
+        )
+
+    def first(self, ledger: Ledger) -> int | None:
+        """The number to ask for, or None when nothing was ever seen."""
+        self._settle(ledger)
+        if self.until is not None:
+            for gap in ledger.gaps:
+                if gap.first > self.floor:
+                    return gap.first
+        return None if ledger.high is None else ledger.high + 1
+
+    def _settle(self, ledger: Ledger) -> None:
+        if self.until is not None and ledger.high is not None and ledger.high > self.until:
+            self.floor, self.until = self.until, None
+
+
 def resumed(high: int, gaps: Iterable[Gap], later: Iterable[int], now: int) -> Ledger:
     """The ledger after a restart: the written one, and the numbers found beyond it."""
     ledger = Ledger(high, list(gaps))

@@ -98,17 +98,27 @@ class Journal:
                 found = _decode(message.value() or b"")
         return found
 
-    def later(self, cursor: Cursor, ends: Offsets, stream: str) -> set[int]:
+    def later(self, cursor: Cursor, ends: Offsets, stream: str, optional: str) -> set[int]:
         """The sequence numbers of this stream written from the cursor's offsets to `ends`.
 
-        Raises `KafkaException` when a topic cannot be read.
+        Raises `KafkaException` when a topic but `optional` cannot be read.
         """
-        found = set()
-        for message in self._between(cursor.offsets, ends):
-            headers = dict(message.headers() or ())
-            trace, number = _text(headers.get("trace_id")), _text(headers.get("seq"))
-            if trace.startswith(stream) and number.isdecimal():
-                found.add(int(number))
+        found: set[int] = set()
+        for topic, partitions in ends.items():
+            try:
+                for message in self._between(cursor.offsets, {topic: partitions}):
+                    headers = dict(message.headers() or ())
+                    trace, number = _text(headers.get("trace_id")), _text(headers.get("seq"))
+                    if trace.startswith(stream) and number.isdecimal():
+                        found.add(int(number))
+            except KafkaException as error:
+                if topic != optional:
+                    raise
+                why = error.args[0].str()
+                log.warning(
+                    "cannot be read back; a crash may repeat its last records",
+                    extra={"topic": topic, "error": why},
+                )
         return found
 
     def _bounds(self, topic: str, partition: int) -> tuple[int, int]:
