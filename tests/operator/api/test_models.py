@@ -80,7 +80,7 @@ def test_no_field_is_a_word_that_yaml_reads_otherwise(model: type[Resource]) -> 
 def test_every_field_of_a_spec_declares_what_its_change_means(model: type[Resource]) -> None:
     spec: Any = model.model_fields["spec"].annotation
     for name, field in spec.model_fields.items():
-        change = declared(field, None)
+        change = declared(field)
         assert change is not None, name
         assert change > Change.NONE or not field.is_required(), name
 

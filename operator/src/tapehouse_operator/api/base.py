@@ -76,7 +76,7 @@ def _annotate(schema: dict[str, Any], model: type["Model"]) -> None:
     schema["x-rules"] = [*model.invariants, *model.transitions]
     schema["x-keys"] = [model.model_fields[name].alias for name in model.keyed_by]
     for field in model.model_fields.values():
-        change = declared(field, None)
+        change = declared(field)
         if field.exclude:
             del schema["properties"][field.alias]
         elif change is not None:

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from enum import IntEnum
-from typing import Any, TypeVar
+from functools import cache
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -25,12 +26,9 @@ class Change(IntEnum):
     """Results change: released as a candidate under `strategy`."""
 
 
-C = TypeVar("C", Change, None)
-
-
-def declared(field: FieldInfo, inherited: C) -> Change | C:
-    """The class of `field`, which is that of its surroundings unless it declares one."""
-    return next((m for m in field.metadata if isinstance(m, Change)), inherited)
+def declared(field: FieldInfo) -> Change | None:
+    """The class that `field` itself declares, if it does."""
+    return next((m for m in field.metadata if isinstance(m, Change)), None)
 
 
 def change_class(old: BaseModel, new: BaseModel) -> Change:
@@ -47,13 +45,33 @@ def revisioned(spec: BaseModel) -> dict[str, Any]:
     return _elided(spec, Change.NONE)
 
 
+class _Leaf(NamedTuple):
+    name: str
+    alias: str
+    change: Change | None
+    default: object
+
+
+@cache
+def _leaves(model: type[BaseModel]) -> tuple[_Leaf, ...]:
+    """What is asked of every field of every resource, looked up once per model."""
+    return tuple(
+        _Leaf(name, field.alias or name, declared(field), field.get_default())
+        for name, field in model.model_fields.items()
+    )
+
+
 def _between(old: object, new: object, change: Change) -> Change:
     if old == new:
         return Change.NONE
     if isinstance(old, BaseModel) and isinstance(new, BaseModel):
         return max(
-            _between(getattr(old, name), getattr(new, name), declared(field, change))
-            for name, field in type(new).model_fields.items()
+            _between(
+                getattr(old, leaf.name),
+                getattr(new, leaf.name),
+                change if leaf.change is None else leaf.change,
+            )
+            for leaf in _leaves(type(new))
         )
     if isinstance(old, tuple) and isinstance(new, tuple) and _keys(old) == _keys(new):
         return max(_between(a, b, change) for a, b in zip(old, new, strict=True))
@@ -67,15 +85,14 @@ def _keys(items: tuple[object, ...]) -> list[object]:
 
 def _elided(model: BaseModel, change: Change) -> dict[str, Any]:
     out: dict[str, Any] = {}
-    for name, field in type(model).model_fields.items():
-        value = getattr(model, name)
-        own = declared(field, change)
-        if value == field.get_default(call_default_factory=True):
+    for leaf in _leaves(type(model)):
+        value = getattr(model, leaf.name)
+        own = change if leaf.change is None else leaf.change
+        if value == leaf.default or (own is Change.NONE and not isinstance(value, BaseModel)):
             continue
-        if isinstance(value, BaseModel) or own > Change.NONE:
-            plain = _plain(value, own)
-            if own > Change.NONE or plain:
-                out[field.alias or name] = plain
+        plain = _plain(value, own)
+        if own is not Change.NONE or plain:
+            out[leaf.alias] = plain
     return out
 
 
