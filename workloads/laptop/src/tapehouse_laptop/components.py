@@ -31,6 +31,13 @@ class Components:
         self._path = components_file(state)
         self._rows: dict[str, Component] = {}
 
+    @classmethod
+    def fresh(cls, state: State) -> "Components":
+        """An empty table, which replaces what an earlier run left."""
+        table = cls(state)
+        table._write()
+        return table
+
     def set(
         self,
         name: str,

@@ -2,9 +2,12 @@
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import aiohttp
 
 from tapehouse_laptop.components import Components
 from tapehouse_laptop.errors import LaptopError
@@ -18,6 +21,7 @@ BACKOFF = (0.5, 30.0)
 SETTLED = 60.0
 """A component that lived this long starts from the first pause again, in seconds."""
 READY_POLL = 0.2
+PROBE_TIMEOUT = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +119,30 @@ class Keeper:
             await asyncio.sleep(READY_POLL)
         self.components.set(self.service.name, "Ready")
         self._started.set()
+
+
+def answers(
+    url: str, tls: Callable[[], ssl.SSLContext] | None = None
+) -> Callable[[], Awaitable[bool]]:
+    """A readiness question: does a GET of `url` give 200?"""
+
+    async def ask() -> bool:
+        timeout = aiohttp.ClientTimeout(total=PROBE_TIMEOUT)
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=timeout) as session,
+                session.get(url, ssl=tls() if tls else True) as response,
+            ):
+                return response.status == 200
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return False
+
+    return ask
+
+
+async def at_once() -> bool:
+    """A readiness question for what cannot be asked: ready as soon as it runs."""
+    return True
 
 
 def tail(path: Path, lines: int = 8) -> str:

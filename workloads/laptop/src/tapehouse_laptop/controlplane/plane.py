@@ -3,23 +3,21 @@
 import asyncio
 import os
 import ssl
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import aiohttp
 
 from tapehouse_laptop.components import Components
 from tapehouse_laptop.controlplane import pki
 from tapehouse_laptop.controlplane.binaries import Binaries
 from tapehouse_laptop.kubeapi import Access
 from tapehouse_laptop.net import Net
-from tapehouse_laptop.services import Keeper, Service
+from tapehouse_laptop.services import Keeper, Service, answers, at_once
 from tapehouse_laptop.state import State, write_atomically
 
 API_PORT, ETCD_PORT, ETCD_PEER_PORT = 6443, 2379, 2380
 START_TIMEOUT = 120.0
-PROBE_TIMEOUT = 2.0
+DEFAULT_ACCOUNT = "/api/v1/namespaces/default/serviceaccounts/default"
+"""Made by the controller manager once it works."""
 ISSUER = "https://kubernetes.default.svc"
 SERVICES = "10.96.0.0/16"
 CONTROLLERS = (
@@ -60,6 +58,9 @@ class ControlPlane:
     @property
     def _pki(self) -> pki.Pki:
         return pki.Pki(self.state.pki)
+
+    def _tls(self) -> ssl.SSLContext:
+        return Access.load(self.state.kubeconfig).tls
 
     async def start(self) -> None:
         """Start all four; returns when they are ready and the kubeconfig is written.
@@ -110,7 +111,7 @@ class ControlPlane:
             "auto-compaction-retention": "1h",
         }
         return Service(
-            "etcd", self._program("etcd", flags), _answers(f"{client}/readyz"), _environment()
+            "etcd", self._program("etcd", flags), answers(f"{client}/readyz"), _environment()
         )
 
     def _api_server(self) -> Service:
@@ -135,7 +136,7 @@ class ControlPlane:
             "disable-admission-plugins": "TaintNodesByCondition",
             "profiling": "false",
         }
-        ready = _answers(f"{self.server}/readyz", self.state.kubeconfig)
+        ready = answers(f"{self.server}/readyz", self._tls)
         return Service(
             "kube-apiserver", self._program("kube-apiserver", flags), ready, _environment(), 15
         )
@@ -149,13 +150,13 @@ class ControlPlane:
             "controllers": ",".join(CONTROLLERS),
             "concurrent-namespace-syncs": "20",
         }
-        ready = _exists(f"{self.server}/api/v1/namespaces/default/serviceaccounts/default", self)
+        ready = answers(f"{self.server}{DEFAULT_ACCOUNT}", self._tls)
         program = self._program("kube-controller-manager", flags)
         return Service("kube-controller-manager", program, ready, _environment())
 
     def _scheduler(self) -> Service:
         program = self._program("kube-scheduler", self._client_flags(pki.SCHEDULER))
-        return Service("kube-scheduler", program, _at_once, _environment())
+        return Service("kube-scheduler", program, at_once, _environment())
 
     def _client_flags(self, who: pki.Identity) -> dict[str, str]:
         kubeconfig = str(self._kubeconfig_of(who))
@@ -174,27 +175,3 @@ class ControlPlane:
 def _environment() -> dict[str, str]:
     # Smaller heaps for a little more work of the collector.
     return {**os.environ, "GOGC": "40"}
-
-
-def _answers(url: str, kubeconfig: Path | None = None) -> Callable[[], Awaitable[bool]]:
-    async def ask() -> bool:
-        tls = Access.load(kubeconfig).tls if kubeconfig else ssl.create_default_context()
-        timeout = aiohttp.ClientTimeout(total=PROBE_TIMEOUT)
-        try:
-            async with (
-                aiohttp.ClientSession(timeout=timeout) as session,
-                session.get(url, ssl=tls) as response,
-            ):
-                return response.status == 200
-        except (aiohttp.ClientError, TimeoutError, OSError):
-            return False
-
-    return ask
-
-
-def _exists(url: str, plane: ControlPlane) -> Callable[[], Awaitable[bool]]:
-    return _answers(url, plane.state.kubeconfig)
-
-
-async def _at_once() -> bool:
-    return True

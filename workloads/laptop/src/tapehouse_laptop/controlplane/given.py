@@ -1,0 +1,33 @@
+"""An API server of the user's own: `TAPEHOUSE_CONTEXT` names a context of their kubeconfig."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from tapehouse_laptop.errors import LaptopError
+from tapehouse_laptop.state import State, write_atomically
+
+CONTEXT_VARIABLE = "TAPEHOUSE_CONTEXT"
+
+
+def given_context() -> str | None:
+    """The context to use instead of a control plane of our own."""
+    return os.environ.get(CONTEXT_VARIABLE) or None
+
+
+def adopt(context: str, state: State, kubectl: Path) -> None:
+    """Write the installation's kubeconfig for a context of the user's.
+
+    Raises:
+        LaptopError: there is no such context.
+    """
+    done = subprocess.run(
+        [kubectl, "config", "view", "--raw", "--minify", "--flatten", "--context", context],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    if done.returncode:
+        raise LaptopError(f"{CONTEXT_VARIABLE}={context}: {done.stderr.strip()}")
+    write_atomically(state.kubeconfig, done.stdout)
