@@ -3,6 +3,7 @@
 from functools import cache
 from pathlib import Path
 
+import msgspec
 import pyarrow as pa
 import yaml
 from pyiceberg.table import Table
@@ -47,7 +48,7 @@ def spec(name: str, **producer) -> TableSpec:
         key=tuple(body.get("key", ())),
         partition=tuple(body.get("partition", ())),
         sort=tuple(body.get("sort", ())),
-        scd=Scd(**body["scd"]) if "scd" in body else None,
+        scd=msgspec.convert(body["scd"], Scd) if "scd" in body else None,
         columns=tuple(
             TypedColumn(name=c["name"], type=c["type"], required=c.get("required", False))
             for c in body["columns"]

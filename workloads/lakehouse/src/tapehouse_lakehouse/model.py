@@ -114,11 +114,22 @@ class Publish(_Spec, frozen=True):
     suites: tuple[str, ...] = ()
 
 
+class ScdAttributes(_Spec, frozen=True):
+    """Columns whose history is kept in a way of their own."""
+
+    columns: tuple[str, ...]
+    type: int
+
+
 class Scd(_Spec, frozen=True):
     """How a dimension's columns change: 1 overwrite, 2 new version, 3 previous value kept."""
 
-    type: int = 1
-    attributes: dict[str, int] = {}
+    type: int = 2
+    attributes: tuple[ScdAttributes, ...] = ()
+
+    def of(self, column: str) -> int:
+        """The type of one column."""
+        return next((a.type for a in self.attributes if column in a.columns), self.type)
 
 
 class TableSpec(_Spec, frozen=True):

@@ -1,0 +1,134 @@
+"""Loads a dimension's declared rows into its table: nothing is written when nothing differs."""
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import csv
+from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.table import Table
+
+from tapehouse_lakehouse import rewrite
+from tapehouse_lakehouse.catalog import Lake
+from tapehouse_lakehouse.dimensions.history import VALID_FROM, Row, Shape, reload, shape
+from tapehouse_lakehouse.lineage import MAIN
+from tapehouse_lakehouse.model import InvalidError, Scd, TableSpec
+
+_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a load did."""
+
+    rows: int
+    added: int
+    written: bool
+
+
+def load(lake: Lake, spec: TableSpec, now: datetime) -> Loaded:
+    """Bring the table to what `spec.producer` declares, keeping history as `spec.scd` says.
+
+    Raises:
+        InvalidError: the rows do not fit the table.
+        SupersededError: others kept writing the same table.
+    """
+    for attempt in range(_ATTEMPTS):
+        try:
+            return _load(lake, spec, now)
+        except rewrite.SupersededError:
+            if attempt == _ATTEMPTS - 1:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _load(lake: Lake, spec: TableSpec, now: datetime) -> Loaded:
+    table = _table(lake, spec)
+    names = [field.name for field in table.schema().fields]
+    form = shape(spec.table, spec.key, names, spec.scd or Scd(type=1))
+    declared = declared_rows(spec, table.schema().as_arrow(), form)
+    head = table.metadata.snapshot_by_name(MAIN)
+    files, there = [], []
+    if head is not None:
+        scan = table.scan(snapshot_id=head.snapshot_id)
+        files, there = [t.file for t in scan.plan_files()], scan.to_arrow().to_pylist()
+    try:
+        wanted = reload(there, declared, form, now)
+    except InvalidError as error:
+        raise InvalidError(f"table {spec.table}: {error}") from error
+    if _same(there, wanted):
+        return Loaded(len(wanted), 0, written=False)
+    complete = [{name: row.get(name) for name in names} for row in wanted]
+    rows = pa.Table.from_pylist(complete, schema=table.schema().as_arrow())
+    rewrite.overwrite(table, MAIN, files, rewrite.write_files(table, rows), {})
+    return Loaded(len(wanted), len(wanted) - len(there), written=True)
+
+
+def declared_rows(spec: TableSpec, schema: pa.Schema, form: Shape) -> list[Row]:
+    """The rows of `spec.producer` in the table's types.
+
+    Raises:
+        InvalidError: CSV that cannot be read, an unknown column, a value of another type.
+    """
+    where = f"table {spec.table}: spec.rows"
+    allowed = {*form.declared, *([VALID_FROM] if form.versioned else [])}
+    types = pa.schema([field for field in schema if field.name in allowed])
+    if spec.producer.csv is not None:
+        return _parsed(where, spec.producer.csv, types)
+    given = spec.producer.rows or ()
+    _check_names(where, {name for row in given for name in row}, types)
+    return [_typed(f"{where}.inline[{i}]", row, types) for i, row in enumerate(given)]
+
+
+def _parsed(where: str, text: str, types: pa.Schema) -> list[Row]:
+    options = csv.ConvertOptions(
+        column_types=types, strings_can_be_null=True, quoted_strings_can_be_null=False
+    )
+    try:
+        rows = csv.read_csv(io.BytesIO(text.encode()), convert_options=options)
+    except pa.ArrowInvalid as error:
+        raise InvalidError(f"{where}.csvFrom: {error}") from error
+    _check_names(f"{where}.csvFrom", set(rows.column_names), types)
+    parsed: list[Row] = rows.to_pylist()
+    return parsed
+
+
+def _typed(where: str, row: Mapping[str, Any], types: pa.Schema) -> Row:
+    return {
+        name: _value(f"{where}.{name}", value, types.field(name).type)
+        for name, value in row.items()
+    }
+
+
+def _value(where: str, value: Any, kind: pa.DataType) -> Any:
+    try:
+        if isinstance(value, str) and not pa.types.is_string(kind):
+            return pa.scalar(value).cast(kind).as_py()
+        return pa.scalar(value, type=kind).as_py()
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+        raise InvalidError(f"{where}: {value!r}: not a {kind}") from error
+
+
+def _check_names(where: str, given: set[str], types: pa.Schema) -> None:
+    if unknown := sorted(given - set(types.names)):
+        raise InvalidError(f"{where}: no column {', '.join(unknown)}; use {', '.join(types.names)}")
+
+
+def _same(one: Sequence[Row], other: Sequence[Row]) -> bool:
+    def canonical(rows: Sequence[Row]) -> list[str]:
+        return sorted(repr(sorted((k, v) for k, v in row.items() if v is not None)) for row in rows)
+
+    return canonical(one) == canonical(other)
+
+
+def _table(lake: Lake, spec: TableSpec) -> Table:
+    try:
+        table: Table = lake.catalog.load_table(lake.qualified(spec.identifier))
+    except NoSuchTableError as error:
+        raise InvalidError(
+            f"table {spec.table}: the catalog has no table {spec.identifier} yet"
+        ) from error
+    return table
