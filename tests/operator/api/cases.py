@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 from tapehouse_operator.api.base import Reason, Resource
-from tapehouse_operator.api.models import MODELS
+from tapehouse_operator.shell.generate import MODELS
 
 ROOT = Path(__file__).parents[3]
 BY_KIND: Mapping[str, type[Resource]] = {model.__name__: model for model in MODELS}

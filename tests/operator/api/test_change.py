@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tapehouse_operator.api.base import Change, Resource, change_class, parse, revisioned
-from tapehouse_operator.api.models import MODELS
 from tapehouse_operator.api.schema import schema_of
 from tapehouse_operator.errors import SpecError
 from tapehouse_operator.names import digest
+from tapehouse_operator.shell.generate import MODELS
 
 from tests.operator.api.cases import BY_KIND, changed, example
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from tapehouse_operator.api.base import Resource, parse, revisioned
-from tapehouse_operator.api.models import MODELS
 from tapehouse_operator.api.schema import schema_of
+from tapehouse_operator.shell.generate import MODELS
 
 from tests.operator.api.cases import (
     BAD,

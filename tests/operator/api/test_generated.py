@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from tapehouse_operator.api.base import Resource
 from tapehouse_operator.api.crd import crd, editor_schema
-from tapehouse_operator.api.models import MODELS
-from tapehouse_operator.shell.generate import outputs
+from tapehouse_operator.shell.generate import MODELS, outputs
 
 from tests.operator.api.cases import GONE, ROOT, changed, example
 

@@ -8,10 +8,10 @@ import pytest
 from tapehouse_operator.api.base import Change, ConditionType, Reason, Resource, condition, parse
 from tapehouse_operator.api.change import declared
 from tapehouse_operator.api.icetypes import parse_type, widens
-from tapehouse_operator.api.models import MODELS
 from tapehouse_operator.api.reference import leaves
 from tapehouse_operator.api.schema import schema_of
 from tapehouse_operator.api.types import duration, quantity
+from tapehouse_operator.shell.generate import MODELS
 
 from tests.operator.api.cases import example
 

@@ -2,9 +2,9 @@
 
 import pytest
 from tapehouse_operator.api.base import Reason, parse
-from tapehouse_operator.api.models import MODELS
 from tapehouse_operator.api.transition import check_transition
 from tapehouse_operator.errors import SpecError
+from tapehouse_operator.shell.generate import MODELS
 
 from tests.operator.api.cases import (
     BAD,

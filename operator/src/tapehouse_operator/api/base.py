@@ -5,37 +5,45 @@ CRDs (`kubectl explain`), in the JSON Schemas for editors and in the reference p
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError
+from pydantic import ConfigDict, Field
 
-from tapehouse_operator.api.change import Change, change_class, declared, revisioned
+from tapehouse_operator.api.change import Change, change_class, revisioned
+from tapehouse_operator.api.model import Model, Rule, Transition
 from tapehouse_operator.api.parse import parse
 from tapehouse_operator.api.reasons import ABNORMAL, ConditionType, Reason
+from tapehouse_operator.api.status import ChildStatus, Condition, Phase, Status, condition
 from tapehouse_operator.api.types import Boolean, Duration, Integer, duration, quantity
 
 __all__ = [
     "ABNORMAL",
     "Acknowledgement",
     "Change",
+    "ChildStatus",
     "Condition",
     "ConditionType",
+    "ConfigMapSource",
     "DeletionPolicy",
     "DriftPolicy",
     "Duration",
+    "KeyRef",
     "Model",
+    "Names",
     "ObjectMeta",
     "Phase",
+    "PrinterColumn",
     "Reason",
     "Resource",
+    "Rule",
     "Spec",
     "Status",
     "Strategy",
+    "StrategyType",
+    "Transition",
     "change_class",
     "condition",
     "duration",
@@ -45,94 +53,6 @@ __all__ = [
 ]
 
 _NAME = re.compile(r"^[a-z]([-a-z0-9]*[a-z0-9])?$")
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """What must hold of one object: CEL for the API server, and its twin for everybody else."""
-
-    cel: str
-    message: str
-    """What would be accepted, as a sentence."""
-    holds: Callable[[Any], bool]
-    field: str = ""
-    """The API name of the field at fault, when it is one."""
-    reason: Reason = Reason.INVALID
-
-
-@dataclass(frozen=True, slots=True)
-class Transition:
-    """What must hold between the old and the new state of one object."""
-
-    cel: str
-    message: str
-    holds: Callable[[Any, Any], bool]
-    field: str = ""
-    reason: Reason = Reason.IMMUTABLE
-
-
-def _annotate(schema: dict[str, Any], model: type["Model"]) -> None:
-    """What JSON Schema has no word for, for the generator of CRDs and pages to take up."""
-    schema["x-rules"] = [*model.invariants, *model.transitions]
-    schema["x-keys"] = [model.model_fields[name].alias for name in model.keyed_by]
-    for field in model.model_fields.values():
-        change = declared(field)
-        if field.exclude:
-            del schema["properties"][field.alias]
-        elif change is not None:
-            schema["properties"][field.alias]["x-change"] = change
-
-
-class Model(BaseModel):
-    """Frozen, closed, with camelCase API names; its attribute docstrings are descriptions."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        alias_generator=to_camel,
-        validate_by_name=True,
-        validate_by_alias=True,
-        use_attribute_docstrings=True,
-        json_schema_extra=_annotate,
-    )
-
-    invariants: ClassVar[tuple[Rule, ...]] = ()
-    transitions: ClassVar[tuple[Transition, ...]] = ()
-    keyed_by: ClassVar[tuple[str, ...]] = ()
-    """In a list, the fields that tell one item from another (a list-map in the CRD)."""
-
-    @property
-    def identity(self) -> tuple[str, ...]:
-        """What tells this item from the others of its list."""
-        return tuple(str(getattr(self, name)) for name in self.keyed_by)
-
-    @model_validator(mode="after")
-    def _obey(self) -> Self:
-        for rule in self.invariants:
-            if not rule.holds(self):
-                field = rule.field.split(".") if rule.field else []
-                context = {"field": field, "value": value_at(self, rule.field)}
-                raise PydanticCustomError(rule.reason.value, rule.message, context)
-        return self
-
-    @field_validator("*", mode="after")
-    @classmethod
-    def _told_apart(cls, value: Any) -> Any:
-        """Items of a list that share their key: the API server refuses a list-map's as well."""
-        if isinstance(value, tuple) and value and isinstance(value[0], Model):
-            keys = [item.identity for item in value if item.keyed_by]
-            twice = next((key for key in keys if keys.count(key) > 1), None)
-            if twice:
-                raise ValueError(f"{' and '.join(twice)} stands here twice; it must be unique")
-        return value
-
-
-def value_at(model: BaseModel, field: str) -> object:
-    """What stands at the dotted API name `field` of a model; all of it when `field` is empty."""
-    value: Any = model.model_dump(by_alias=True, exclude_defaults=True, mode="json")
-    for part in filter(None, field.split(".")):
-        value = value.get(part) if isinstance(value, dict) else None
-    return value
 
 
 class DeletionPolicy(StrEnum):
@@ -158,20 +78,6 @@ class Acknowledgement(StrEnum):
     DATA_LOSS = "DataLoss"
 
 
-class Phase(StrEnum):
-    """One word for the PHASE column; programs read conditions."""
-
-    PENDING = "Pending"
-    CHECKING = "Checking"
-    REFUSED = "Refused"
-    PROGRESSING = "Progressing"
-    READY = "Ready"
-    DEGRADED = "Degraded"
-    SUSPENDED = "Suspended"
-    DELETING = "Deleting"
-    STALLED = "Stalled"
-
-
 class ObjectMeta(Model):
     """The metadata that the operator reads; the rest of it is ignored."""
 
@@ -191,94 +97,10 @@ class ObjectMeta(Model):
     """Set when deletion has begun, RFC 3339."""
     finalizers: tuple[str, ...] = ()
     """Who must agree before the object goes."""
-    labels: dict[str, str] = {}
+    labels: dict[str, str] = Field({})
     """Its labels."""
-    annotations: dict[str, str] = {}
+    annotations: dict[str, str] = Field({})
     """Its annotations."""
-
-
-class Condition(Model):
-    """One thing that is so, is not so, or is not known."""
-
-    keyed_by: ClassVar[tuple[str, ...]] = ("type",)
-
-    type: Annotated[str, Field(max_length=64)]
-    """What it is about; the reference page lists the types."""
-    status: Literal["True", "False", "Unknown"]
-    """Whether it is so."""
-    reason: Annotated[str, Field(max_length=64, pattern=r"^[A-Z][A-Za-z]*$")]
-    """Why, in one word of the closed set on the reference page."""
-    message: Annotated[str, Field(max_length=32768)] = ""
-    """Why, for people: names the field or the child, and the remedy."""
-    observed_generation: Integer = 0
-    """The `metadata.generation` it was observed for."""
-    last_transition_time: str | None = Field(None, json_schema_extra={"format": "date-time"})
-    """When `status` last flipped, RFC 3339; does not move when only the message changes."""
-    counts: bool = Field(True, exclude=True)
-    """Whether `Ready` needs it to be True; not part of the API."""
-
-
-def condition(
-    kind: ConditionType, so: bool | None, reason: Reason, message: str = "", counts: bool = True
-) -> Condition:
-    """A condition as `judge` gives it; the engine adds generation and time."""
-    status: Literal["True", "False", "Unknown"] = (
-        "Unknown" if so is None else "True" if so else "False"
-    )
-    return Condition(
-        type=kind.value,
-        status=status,
-        reason=reason.value,
-        message=message,
-        counts=counts and kind not in ABNORMAL,
-    )
-
-
-class ChildStatus(Model):
-    """One child in the status."""
-
-    model_config = ConfigDict(extra="ignore")
-    keyed_by: ClassVar[tuple[str, ...]] = ("kind", "name")
-
-    kind: Annotated[str, Field(max_length=63)]
-    """Its kind, `KafkaTopic`; `Table` for an Iceberg table."""
-    name: Annotated[str, Field(max_length=253)]
-    """Its name in the same namespace; a table's identifier."""
-    ready: Boolean
-    """Whether it is there and works."""
-    reason: Annotated[str, Field(max_length=1024)] = ""
-    """Why it is not ready, in its own words."""
-
-
-class Status(Model):
-    """What the operator saw last. Written by the operator only."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    observed_generation: Integer = 0
-    """The `metadata.generation` this status is about."""
-    phase: Phase | None = None
-    """One word for people. Programs read the conditions."""
-    summary: Annotated[str, Field(max_length=32768)] = ""
-    """One sentence for people: what is being waited for, or what is wrong and how to mend it."""
-    current_revision: Annotated[str, Field(max_length=253)] = ""
-    """The ControllerRevision that runs."""
-    update_revision: Annotated[str, Field(max_length=253)] = ""
-    """The ControllerRevision being rolled out; the same as `currentRevision` at rest."""
-    last_stable_revision: Annotated[str, Field(max_length=253)] = ""
-    """The newest ControllerRevision that was Ready: what a rollback returns to."""
-    revision: Integer = 0
-    """The number of the current revision."""
-    revision_high_water: Integer = 0
-    """The highest revision number ever given, so that none is given twice."""
-    hash: Annotated[str, Field(max_length=64)] = ""
-    """The canonical hash of the accepted spec; equal specs have equal hashes."""
-    conditions: Annotated[tuple[Condition, ...], Field(max_length=32)] = ()
-    """What is so, by type; `Ready` is the one to wait for."""
-    children: Annotated[tuple[ChildStatus, ...], Field(max_length=256)] = ()
-    """What the resource was compiled to."""
-    external: Annotated[dict[str, str], Field(max_length=64)] = {}
-    """Identities outside Kubernetes: `topicId`, `tableUUID`, `snapshotId`, `jobId`."""
 
 
 class Spec(Model):

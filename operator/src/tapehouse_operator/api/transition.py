@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tapehouse_operator.api.base import Model, value_at
+from tapehouse_operator.api.model import Model, value_at
 from tapehouse_operator.api.parse import field_path
 from tapehouse_operator.errors import SpecError
 
