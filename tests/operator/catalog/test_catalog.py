@@ -8,9 +8,12 @@ import pyarrow as pa
 import pytest
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import CommitFailedException
-from tapehouse_operator.backends.catalog import IcebergCatalog, rest_catalog
+from tapehouse_operator.backends.catalog import IcebergCatalog, RestCatalogs, rest_catalog
 from tapehouse_operator.emit.core import Column, Table
 from tapehouse_operator.emit.iceberg import KEY_PROPERTY, OWNER_PROPERTY, table
+from tapehouse_operator.errors import NotReady
+
+from tests.operator.kinds.worlds import SETTINGS
 
 COLUMNS = (
     Column("trade_id", "string", required=True, doc="who"),
@@ -221,12 +224,12 @@ async def test_a_table_without_an_owner_is_adopted(backend, sql):
 async def test_drop_minds_the_owner_and_forgives_absence(backend):
     await backend.ensure(wanted())
 
-    assert "belongs to ns/bronze-trades" in (await backend.drop(ID, "other/x")).error
+    await backend.drop(ID, "other/x")
     assert (await backend.state(ID)).exists
 
-    assert (await backend.drop(ID, "ns/bronze-trades")).error == ""
+    await backend.drop(ID, "ns/bronze-trades")
     assert not (await backend.state(ID)).exists
-    assert (await backend.drop(ID, "ns/bronze-trades")).error == ""
+    await backend.drop(ID, "ns/bronze-trades")
 
 
 async def test_many_at_once_make_each_table_once(backend, sql):
@@ -260,12 +263,13 @@ async def test_a_commit_by_somebody_else_is_retried(backend, sql, monkeypatch):
 async def test_a_catalog_that_is_not_there_is_a_sentence():
     backend = rest_catalog("http://127.0.0.1:9")
 
-    state = await backend.ensure(wanted())
+    with pytest.raises(NotReady) as caught:
+        await backend.ensure(wanted())
     backend.close()
 
-    assert not state.exists
-    assert state.error.startswith("the Iceberg catalog cannot be reached: ")
-    assert "Traceback" not in state.error
+    assert caught.value.reason == "CatalogUnavailable"
+    assert caught.value.message.startswith("the Iceberg catalog cannot be reached: ")
+    assert "\n" not in caught.value.message
 
 
 async def test_a_catalog_that_hangs_is_a_sentence(sql):
@@ -275,7 +279,32 @@ async def test_a_catalog_that_hangs_is_a_sentence(sql):
 
     backend = IcebergCatalog(hanging, timeout=0.05)
 
-    state = await backend.state(ID)
+    with pytest.raises(NotReady, match=r"did not answer within 0.05 s"):
+        await backend.state(ID)
     backend.close()
 
-    assert state.error == "the Iceberg catalog did not answer within 0.05 s"
+
+async def test_a_catalog_that_comes_back_is_connected_to_again(sql):
+    attempts = []
+
+    def flaky():
+        attempts.append(1)
+        if len(attempts) == 1:
+            raise ConnectionError("refused")
+        return sql
+
+    backend = IcebergCatalog(flaky)
+    with pytest.raises(NotReady):
+        await backend.ensure(wanted())
+
+    assert (await backend.ensure(wanted())).error == ""
+    backend.close()
+
+
+def test_each_environment_has_its_own_catalog_and_only_one():
+    catalogs = RestCatalogs()
+    here = {**SETTINGS, "catalogUri": "http://127.0.0.1:9"}
+
+    assert catalogs(here) is catalogs({**here, "logLevel": "DEBUG"})
+    assert catalogs(here) is not catalogs({**here, "catalogUri": "http://127.0.0.1:10"})
+    catalogs.close()

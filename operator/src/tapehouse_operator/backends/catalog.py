@@ -1,23 +1,27 @@
 """Iceberg tables in a REST catalog: created, evolved in place, never more commits than needed."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from threading import Lock
+from typing import TypeVar
 
 from pyiceberg.catalog import Catalog, load_catalog
 from pyiceberg.exceptions import (
+    BadRequestError,
     CommitFailedException,
     NamespaceAlreadyExistsError,
     NoSuchTableError,
     RESTError,
     TableAlreadyExistsError,
+    ValidationError,
 )
 from pyiceberg.table import Table as LiveTable
 from requests.exceptions import ConnectionError as Unreachable
 from requests.exceptions import RequestException
 
+from tapehouse_operator.api.base import Reason
 from tapehouse_operator.backends.iceberg_schema import (
     evolve,
     new_schema,
@@ -29,6 +33,10 @@ from tapehouse_operator.backends.iceberg_schema import (
 )
 from tapehouse_operator.emit.core import Table, TableState
 from tapehouse_operator.emit.iceberg import OWNER_PROPERTY
+from tapehouse_operator.emit.platform import Platform
+from tapehouse_operator.errors import NotReady
+
+T = TypeVar("T")
 
 ATTEMPTS = 5
 """Tries against writers that commit at the same time."""
@@ -38,7 +46,7 @@ THREADS = 4
 
 
 class IcebergCatalog:
-    """One catalog. Calls run in threads, since PyIceberg blocks; failures become sentences."""
+    """One catalog. Calls run in threads, since PyIceberg blocks; silence becomes `NotReady`."""
 
     def __init__(self, load: Callable[[], Catalog], timeout: float = TIMEOUT) -> None:
         """Connect lazily with `load`, on first use and again after every failed connection.
@@ -54,36 +62,45 @@ class IcebergCatalog:
         self._creating = Lock()
 
     async def ensure(self, table: Table) -> TableState:
-        """Make the table as wanted; the answer's `error` says why where that cannot be."""
-        return await self._run(table.identifier, lambda: self._ensure(table))
+        """Make the table as wanted; the answer's `error` says why where that cannot be.
+
+        Raises:
+            NotReady: the catalog does not answer, or too many others commit.
+        """
+        return await self._run(lambda: self._ensure(table))
 
     async def state(self, identifier: str) -> TableState:
-        """The table as it is; `exists` is False with an `error` when that cannot be known."""
-        return await self._run(identifier, lambda: self._state(identifier))
+        """The table as it is.
 
-    async def drop(self, identifier: str, owner: str) -> TableState:
-        """Drop the table and its files, unless somebody else owns it; a missing one is fine."""
-        return await self._run(identifier, lambda: self._drop(identifier, owner))
+        Raises:
+            NotReady: the catalog does not answer.
+        """
+        return await self._run(lambda: self._state(identifier))
+
+    async def drop(self, identifier: str, owner: str) -> None:
+        """Drop the table and its files if it is `owner`'s; a missing one is fine.
+
+        Raises:
+            NotReady: the catalog does not answer.
+        """
+        await self._run(lambda: self._drop(identifier, owner))
 
     def close(self) -> None:
         """Let the threads go; calls under way are abandoned."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _run(self, identifier: str, call: Callable[[], TableState]) -> TableState:
+    async def _run(self, call: Callable[[], T]) -> T:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._timeout):
                 return await loop.run_in_executor(self._threads, call)
-        except TimeoutError:
-            message = f"the Iceberg catalog did not answer within {self._timeout:g} s"
+        except TimeoutError as error:
+            raise _unavailable(f"did not answer within {self._timeout:g} s") from error
         except (Unreachable, OSError) as error:
             self._catalog = None
-            message = f"the Iceberg catalog cannot be reached: {_sentence(error)}"
-        except (RESTError, RequestException, CommitFailedException) as error:
-            message = f"the Iceberg catalog refused: {_sentence(error)}"
-        except (ValueError, NoSuchTableError) as error:
-            message = _sentence(error)
-        return TableState(identifier, exists=False, error=message)
+            raise _unavailable(f"cannot be reached: {_sentence(error)}") from error
+        except (RESTError, RequestException, CommitFailedException, NoSuchTableError) as error:
+            raise _unavailable(f"refused: {_sentence(error)}") from error
 
     def _connected(self) -> Catalog:
         if self._catalog is None:
@@ -107,6 +124,11 @@ class IcebergCatalog:
             except (CommitFailedException, TableAlreadyExistsError):
                 if attempt == ATTEMPTS:
                     raise
+            except (ValueError, ValidationError, BadRequestError) as error:
+                live = self._find(table.identifier)
+                if live is not None:
+                    return observed(table.identifier, live, _sentence(error))
+                return TableState(table.identifier, exists=False, error=_sentence(error))
         raise AssertionError("unreachable")
 
     def _create(self, table: Table) -> LiveTable:
@@ -132,21 +154,36 @@ class IcebergCatalog:
                 live,
                 f"table {table.identifier} belongs to {owner}; name another identifier",
             )
-        try:
-            evolve(live, table)
-        except ValueError as error:
-            return observed(table.identifier, live, _sentence(error))
+        evolve(live, table)
         return observed(table.identifier, live)
 
-    def _drop(self, identifier: str, owner: str) -> TableState:
+    def _drop(self, identifier: str, owner: str) -> None:
         live = self._find(identifier)
-        if live is None:
-            return TableState(identifier, exists=False)
-        holder = live.properties.get(OWNER_PROPERTY, "")
-        if holder != owner:
-            return observed(identifier, live, f"table {identifier} belongs to {holder or 'nobody'}")
-        self._connected().purge_table(identifier)
-        return TableState(identifier, exists=False)
+        if live is not None and live.properties.get(OWNER_PROPERTY) == owner:
+            self._connected().purge_table(identifier)
+
+
+class RestCatalogs:
+    """The REST catalog of each environment, connected once."""
+
+    def __init__(self) -> None:
+        self._by_uri: dict[str, IcebergCatalog] = {}
+
+    def __call__(self, settings: Mapping[str, str]) -> IcebergCatalog:
+        """The catalog that the settings name.
+
+        Raises:
+            NotReady: they name none.
+        """
+        uri = Platform.of(settings).catalog_uri
+        if uri not in self._by_uri:
+            self._by_uri[uri] = rest_catalog(uri)
+        return self._by_uri[uri]
+
+    def close(self) -> None:
+        """Let go of all of them."""
+        for catalog in self._by_uri.values():
+            catalog.close()
 
 
 def rest_catalog(uri: str) -> IcebergCatalog:
@@ -168,6 +205,10 @@ def observed(identifier: str, live: LiveTable, error: str = "") -> TableState:
         properties=dict(live.properties),
         error=error,
     )
+
+
+def _unavailable(what: str) -> NotReady:
+    return NotReady(Reason.CATALOG_UNAVAILABLE, f"the Iceberg catalog {what}")
 
 
 def _sentence(error: BaseException) -> str:

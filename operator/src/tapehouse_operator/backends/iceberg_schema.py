@@ -4,7 +4,6 @@ import itertools
 from collections.abc import Iterator, Sequence
 
 from pyiceberg import types as ice
-from pyiceberg.exceptions import ResolveError, ValidationError
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table as LiveTable
@@ -134,18 +133,15 @@ def evolve(live: LiveTable, wanted: Table) -> bool:
         Whether anything was committed.
 
     Raises:
-        ValueError: it cannot be done in place; nothing was committed.
+        ValueError, ValidationError: it cannot be done in place; nothing was committed.
         CommitFailedException: somebody else committed meanwhile.
     """
     before = live.metadata
-    try:
-        with live.transaction() as txn:
-            _evolve_schema(txn, wanted)
-            _evolve_partition(txn, wanted.partition)
-            _evolve_sort(txn, wanted.sort)
-            _evolve_properties(txn, wanted)
-    except (ValidationError, ResolveError) as error:
-        raise ValueError(str(error)) from error
+    with live.transaction() as txn:
+        _evolve_schema(txn, wanted)
+        _evolve_partition(txn, wanted.partition)
+        _evolve_sort(txn, wanted.sort)
+        _evolve_properties(txn, wanted)
     return live.metadata is not before
 
 

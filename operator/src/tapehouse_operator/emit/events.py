@@ -91,8 +91,16 @@ def event(document: Mapping[str, Any], topic: str | None = None) -> Event:
             )
             for f in document["fields"]
         ),
-        rules=tuple(document.get("rules", ())),
+        rules=tuple(map(_rule, document.get("rules", ()))),
     )
+
+
+def _rule(rule: Mapping[str, Any]) -> dict[str, Any]:
+    """With whole bounds as integers, which is what integers are compared to."""
+    return {
+        key: int(value) if isinstance(value, float) and value.is_integer() else value
+        for key, value in rule.items()
+    }
 
 
 def on_topic(events: Iterable[Event], topic: str) -> tuple[Event, ...]:

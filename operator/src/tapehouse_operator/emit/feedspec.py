@@ -1,7 +1,8 @@
 """From a TradeFeed's spec to its events and topics, refusing what cannot be."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tapehouse_operator.api.base import Reason, duration
 from tapehouse_operator.api.icetypes import IceType, ListOf, Primitive, StructOf, parse_type
@@ -205,15 +206,25 @@ def _check_rules(each: Event, path: str) -> None:
         if name not in types:
             remedy = f"the fields of event {each.name} are {', '.join(types)}"
             raise SpecError(Reason.UNKNOWN_COLUMN, f"{at}.field", name, remedy)
-        for unfinished in ("oneOf", "pattern"):
-            if rule.get(unfinished):
-                remedy = "this version checks min, max, finite and positive"
-                raise SpecError(Reason.UNSUPPORTED, f"{at}.{unfinished}", rule[unfinished], remedy)
-        if types[name] not in _NUMBERS:
-            remedy = f"min, max, finite and positive are for numbers, and it is {types[name]}"
-            raise SpecError(Reason.INVALID_TYPE, f"{at}.field", name, remedy)
+        _check_rule_type(rule, types[name], at)
         if "min" in rule and "max" in rule and rule["min"] > rule["max"]:
             raise SpecError(Reason.INVALID, f"{at}.min", rule["min"], f"at most {rule['max']}")
+
+
+def _check_rule_type(rule: Mapping[str, Any], type_: str, at: str) -> None:
+    for kinds, holds, what in (
+        (("min", "max", "finite", "positive"), type_ in _NUMBERS, "numbers"),
+        (("oneOf", "pattern"), type_ == "string", "strings"),
+    ):
+        used = next((kind for kind in kinds if rule.get(kind) not in (None, False, "", [])), None)
+        if used and not holds:
+            remedy = f"{rule['field']} is {type_}, and {used} is for {what}; leave it out"
+            raise SpecError(Reason.INVALID_TYPE, f"{at}.{used}", rule[used], remedy)
+    try:
+        re.compile(rule.get("pattern", ""))
+    except re.error as error:
+        remedy = f"not a regular expression: {error}"
+        raise SpecError(Reason.INVALID, f"{at}.pattern", rule["pattern"], remedy) from error
 
 
 def _paths(fields: Mapping[str, IceType], below: str = "") -> Iterator[tuple[str, str]]:

@@ -100,7 +100,7 @@ def _statements(sql: str) -> list[list[Token]]:
             continue
         token = Token(kind, text, match.start())
         if kind == "symbol" and sql.startswith(("'", "`", "/*"), token.start):
-            near = sql[token.start : token.start + 20]
+            near = sql[token.start : token.start + 20].strip()
             raise SqlError(line_of(sql, token.start), near, "close the quote or comment")
         statements[-1].append(token)
     return [tokens for tokens in statements if tokens]

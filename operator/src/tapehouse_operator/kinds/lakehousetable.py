@@ -16,7 +16,7 @@ from tapehouse_operator.emit.manifests import config_map, document
 from tapehouse_operator.emit.platform import Platform
 from tapehouse_operator.emit.sql import SqlError, inserts
 from tapehouse_operator.emit.tables import PUBLISHED_KEY, TABLE_KEY, published_name, table_name
-from tapehouse_operator.errors import NotReady, SpecError
+from tapehouse_operator.errors import SpecError
 from tapehouse_operator.kinds.contract import (
     Applied,
     ChildHealth,
@@ -202,8 +202,6 @@ def _type_of(path: str, columns: Sequence[Column]) -> IceType | None:
 
 
 def _check_live(live: TableState, table: Table, spec: LakehouseTableSpec, world: World) -> None:
-    if live.error:
-        raise NotReady(Reason.CATALOG_UNAVAILABLE, live.error)
     if not live.exists:
         return
     owner = live.properties.get(iceberg.OWNER_PROPERTY, table.owner)

@@ -13,7 +13,8 @@ from tapehouse_operator.api.base import (
     duration,
     quantity,
 )
-from tapehouse_operator.api.streamjob import Machine, StreamJob, StreamJobSpec, Upgrade
+from tapehouse_operator.api.jobparts import Machine, Upgrade
+from tapehouse_operator.api.streamjob import StreamJob, StreamJobSpec
 from tapehouse_operator.emit import flink, strimzi
 from tapehouse_operator.emit.core import Child, ObjectKey
 from tapehouse_operator.emit.ddl import Input, input_ddl
@@ -171,7 +172,8 @@ class StreamJobKind:
         job = of_flink_deployment(live.status, live.generation) if live else None
         conditions = [_running_condition(job)]
         if job is not None and job.restorable:
-            conditions.append(_restorable_condition(job))
+            kind = ConditionType.STATE_RESTORABLE
+            conditions.append(condition(kind, True, Reason.RESTORABLE, counts=False))
         running = job is not None and job.running
         return Verdict(
             conditions=conditions,
@@ -352,12 +354,6 @@ def _running_condition(job: JobHealth | None) -> Condition:
         return condition(ConditionType.RUNNING, False, Reason.JOB_FAILED, job.reason)
     why = Reason.UPGRADING if job.upgrading else Reason.STARTING
     return condition(ConditionType.RUNNING, False, why, job.reason)
-
-
-def _restorable_condition(job: JobHealth) -> Condition:
-    return condition(
-        ConditionType.STATE_RESTORABLE, True, Reason.RESTORABLE, job.restorable, counts=False
-    )
 
 
 def _user_name(job: str) -> str:

@@ -153,6 +153,9 @@ def _refuse_unfinished(feed: TradeFeed) -> None:
             spec.source.type,
             f"this version takes {' and '.join(SUPPORTED_SOURCES)}",
         )
+    if spec.mapping:
+        remedy = "this version takes frames of the form {event_type, data}; leave it out"
+        raise SpecError(Reason.UNSUPPORTED, "spec.mapping", len(spec.mapping), remedy)
     if spec.replicas > 1:
         remedy = "this version runs one bridge per feed, since each would take every event"
         raise SpecError(Reason.UNSUPPORTED, "spec.replicas", spec.replicas, remedy)
