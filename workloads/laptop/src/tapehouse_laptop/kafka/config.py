@@ -25,8 +25,8 @@ ALWAYS = {
     "transaction.state.log.num.partitions": "6",
     "share.coordinator.state.topic.num.partitions": "6",
     # After a kill the controller waits this long before it takes the new process for the broker.
-    "broker.session.timeout.ms": "3000",
-    "broker.heartbeat.interval.ms": "500",
+    "broker.session.timeout.ms": "5000",
+    "broker.heartbeat.interval.ms": "1000",
     # One broker: every internal topic has the one replica it can have.
     "default.replication.factor": "1",
     "min.insync.replicas": "1",

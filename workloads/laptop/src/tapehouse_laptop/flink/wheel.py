@@ -1,0 +1,75 @@
+"""Flink's own files, which the PyFlink wheel carries, and what is put beside them."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tapehouse_laptop import jars, toolchain
+from tapehouse_laptop.errors import LaptopError
+from tapehouse_laptop.flink.config import module_options
+from tapehouse_laptop.node.images import streams_environment
+
+JOB_MANAGER = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
+TASK_MANAGER = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
+MEMORY_TOOL = "org.apache.flink.runtime.util.bash.BashJavaUtils"
+CLIENT_HEAP = "-Xmx512m -Xms64m -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
+
+
+@dataclass(frozen=True, slots=True)
+class Wheel:
+    """Where Flink is on this machine."""
+
+    python: Path
+    home: Path
+    """The package directory, which is a FLINK_HOME."""
+    libraries: tuple[Path, ...]
+    """Directories of connectors and functions."""
+    java: Path
+    java_options: tuple[str, ...]
+
+    @classmethod
+    def find(cls) -> "Wheel":
+        """The one of the streams environment; jars are fetched when they are not there yet.
+
+        Raises:
+            LaptopError: no PyFlink, no Java, or a download failed.
+        """
+        environment = streams_environment()
+        found = sorted(environment.glob("lib/python*/site-packages/pyflink/conf/config.yaml"))
+        if not found:
+            raise LaptopError(f"{environment} holds no PyFlink; run `make setup`")
+        home = found[0].parents[1]
+        options = module_options(found[0].read_text())
+        java = toolchain.java().executable
+        python = environment / "bin" / "python"
+        return cls(python, home, (jars.flink(),), java, tuple(options))
+
+    def class_path(self, *more: Path) -> str:
+        """All jars of Flink, connectors and functions."""
+        return os.pathsep.join(map(str, (*(f"{d}/*" for d in self._directories()), *more)))
+
+    def _directories(self) -> Iterable[Path]:
+        return (self.home / "lib", *self.libraries)
+
+    @property
+    def memory_tool(self) -> str:
+        """The class path of the program that turns memory settings into JVM options."""
+        jar = self.home / "bin" / "bash-java-utils.jar"
+        dist = next((self.home / "lib").glob("flink-dist-*.jar"))
+        return os.pathsep.join(map(str, (jar, dist)))
+
+    def client_environment(self, conf: Path, logs: Path) -> dict[str, str]:
+        """What makes PyFlink start its own JVM with our configuration and jars."""
+        return {
+            "FLINK_HOME": str(self.home),
+            "FLINK_CONF_DIR": str(conf),
+            "FLINK_LIB_DIR": str(self.home / "lib"),
+            "FLINK_OPT_DIR": str(self.home / "opt"),
+            "FLINK_PLUGINS_DIR": str(conf),
+            "FLINK_LOG_DIR": str(logs),
+            "FLINK_ENV_JAVA_OPTS": " ".join([CLIENT_HEAP, *self.java_options]),
+            "LOG4J_PROPERTIES": str(conf / "log4j.properties"),
+            "HADOOP_CLASSPATH": os.pathsep.join(f"{d}/*" for d in self.libraries),
+            "JAVA_HOME": str(self.java.parents[1]),
+        }
