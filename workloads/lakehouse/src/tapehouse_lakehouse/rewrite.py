@@ -31,12 +31,21 @@ class SupersededError(Exception):
     """Another commit came first; what was computed is no longer known to be right."""
 
 
-def write_files(table: Table, rows: pa.Table) -> list[DataFile]:
-    """Write `rows` as data files of the table, split by its partitions, in their order."""
+def write_files(
+    table: Table, rows: pa.Table, properties: Mapping[str, str] | None = None
+) -> list[DataFile]:
+    """Write `rows` as data files of the table, split by its partitions, in their order.
+
+    Args:
+        properties: what holds for these files in the place of the table's own properties.
+    """
     if not rows.num_rows:
         return []
+    metadata = table.metadata
+    if properties is not None:
+        metadata = metadata.model_copy(update={"properties": dict(properties)})
     written = _dataframe_to_data_files(
-        table_metadata=table.metadata,
+        table_metadata=metadata,
         df=rows,
         io=table.io,
         write_uuid=uuid.uuid4(),

@@ -1,0 +1,1 @@
+"""Upkeep of tables: old snapshots, small files, files nobody names."""

@@ -1,0 +1,114 @@
+"""What upkeep may do, decided from plain values: pure."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from tapehouse_lakehouse.lineage import MAIN, Commit, TableView, ancestors
+
+KEPT_JOBS = 5
+"""Of how many Flink jobs, newest first, each branch keeps the last checkpoint."""
+FULL = 0.75
+"""A file of this share of the target size is left alone."""
+
+
+def expired(view: TableView, keep_last: int, before_ms: int) -> set[int]:
+    """Snapshots that nobody needs any more.
+
+    Kept are: what a branch or tag points at; the newest `keep_last` of each branch; what was
+    committed at or after `before_ms`; from each branch down to `main`, which the publisher
+    follows; and each branch's last checkpoint of every recent Flink job, without which a
+    restored job would commit again what it has committed.
+    """
+    kept = set(view.refs.values())
+    kept |= {c.snapshot for c in view.commits.values() if c.at_ms >= before_ms}
+    for head in view.refs.values():
+        chain = list(ancestors(view, head))
+        kept |= {c.snapshot for c in chain[:keep_last]}
+        kept |= {c.snapshot for c in islice(_newest_of_jobs(chain), KEPT_JOBS)}
+        kept |= _down_to_main(chain, view.refs.get(MAIN))
+    return set(view.commits) - kept
+
+
+def _newest_of_jobs(chain: Iterable[Commit]) -> Iterator[Commit]:
+    seen: set[str] = set()
+    for commit in chain:
+        if commit.mark is not None and commit.job not in seen:
+            seen.add(commit.job)
+            yield commit
+
+
+def _down_to_main(chain: Sequence[Commit], main: int | None) -> set[int]:
+    path: set[int] = set()
+    for commit in chain:
+        path.add(commit.snapshot)
+        if commit.snapshot == main:
+            return path
+    return set()
+
+
+@dataclass(frozen=True, slots=True)
+class Small:
+    """A data file that might be merged."""
+
+    path: str
+    partition: Any
+    """Hashable; files of different partitions are never merged."""
+    bytes: int
+
+
+def merges(files: Iterable[Small], target: int, min_files: int) -> list[list[Small]]:
+    """Groups of files to merge, each into one of at most about `target` bytes.
+
+    Only files of similar size are merged: each byte is then rewritten a logarithmic number of
+    times, however often small files arrive.
+    """
+    tiers: dict[tuple[Any, int], list[Small]] = {}
+    for file in sorted(files, key=lambda f: f.path):
+        if file.bytes < FULL * target:
+            tiers.setdefault((file.partition, _tier(file.bytes, target, min_files)), []).append(
+                file
+            )
+    groups: list[list[Small]] = []
+    for members in tiers.values():
+        if len(members) >= min_files:
+            groups += [group for group in _packed(members, target) if len(group) > 1]
+    return groups
+
+
+def _tier(size: int, target: int, base: int) -> int:
+    """0 for files up to `base` times smaller than the target, 1 for `base` times smaller ones."""
+    return int(math.log(target / max(size, 1), max(base, 2)))
+
+
+def _packed(files: Sequence[Small], target: int) -> Iterator[list[Small]]:
+    group: list[Small] = []
+    for file in files:
+        if group and sum(f.bytes for f in group) + file.bytes > target:
+            yield group
+            group = []
+        group.append(file)
+    if group:
+        yield group
+
+
+def orphans(
+    found: Mapping[str, int],
+    referenced: set[str],
+    older_than_ms: int,
+    committed_ms: int,
+    now_ms: int,
+) -> set[str]:
+    """Files to remove: named by no snapshot, and too old to be about to be committed.
+
+    A stopped job may still hold written files that its next start commits; all of them are
+    younger than its last commit. So age counts back from there, not from now.
+
+    Args:
+        found: when each file below the table's location was last modified, ms since 1970.
+        committed_ms: when the table was last committed to.
+    """
+    limit = min(now_ms, committed_ms) - older_than_ms
+    return {path for path, at in found.items() if at < limit and path not in referenced}
