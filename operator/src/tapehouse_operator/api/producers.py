@@ -41,9 +41,9 @@ class Transform(Model):
 
     sql: Sql
     """A SELECT in DuckDB's SQL that gives this table's columns by name."""
-    inputs: Annotated[tuple[Name, ...], Field(min_length=1, max_length=32)]
+    inputs: Annotated[tuple[Name, ...], Field(max_length=32)] = ()
     """The LakehouseTables it reads, in the same namespace; the SQL names them by their
-    identifiers. Example: [silver-candle-parts]."""
+    identifiers. Default: none, as for a calendar. Example: [silver-candle-parts]."""
     recompute: Recompute | None = None
     """How much is computed anew when any row of it changes: `hour`, `day`, `week`, `month`,
     `year` or `all`; weeks begin on Monday. Default: the unit of the table's time partition, `all`
