@@ -8,12 +8,10 @@ import pyarrow as pa
 import pytest
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import CommitFailedException
-from tapehouse_operator.backends.catalog import IcebergCatalog, RestCatalogs, rest_catalog
+from tapehouse_operator.backends.catalog import IcebergCatalog, rest_catalog
 from tapehouse_operator.emit.core import Column, Table
 from tapehouse_operator.emit.iceberg import KEY_PROPERTY, OWNER_PROPERTY, table
 from tapehouse_operator.errors import NotReady
-
-from tests.operator.kinds.worlds import SETTINGS
 
 COLUMNS = (
     Column("trade_id", "string", required=True, doc="who"),
@@ -299,12 +297,3 @@ async def test_a_catalog_that_comes_back_is_connected_to_again(sql):
 
     assert (await backend.ensure(wanted())).error == ""
     backend.close()
-
-
-def test_each_environment_has_its_own_catalog_and_only_one():
-    catalogs = RestCatalogs()
-    here = {**SETTINGS, "catalogUri": "http://127.0.0.1:9"}
-
-    assert catalogs(here) is catalogs({**here, "logLevel": "DEBUG"})
-    assert catalogs(here) is not catalogs({**here, "catalogUri": "http://127.0.0.1:10"})
-    catalogs.close()

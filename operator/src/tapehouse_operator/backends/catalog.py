@@ -1,7 +1,7 @@
 """Iceberg tables in a REST catalog: created, evolved in place, never more commits than needed."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from threading import Lock
@@ -33,7 +33,6 @@ from tapehouse_operator.backends.iceberg_schema import (
 )
 from tapehouse_operator.emit.core import Table, TableState
 from tapehouse_operator.emit.iceberg import OWNER_PROPERTY
-from tapehouse_operator.emit.platform import Platform
 from tapehouse_operator.errors import NotReady
 
 T = TypeVar("T")
@@ -161,29 +160,6 @@ class IcebergCatalog:
         live = self._find(identifier)
         if live is not None and live.properties.get(OWNER_PROPERTY) == owner:
             self._connected().purge_table(identifier)
-
-
-class RestCatalogs:
-    """The REST catalog of each environment, connected once."""
-
-    def __init__(self) -> None:
-        self._by_uri: dict[str, IcebergCatalog] = {}
-
-    def __call__(self, settings: Mapping[str, str]) -> IcebergCatalog:
-        """The catalog that the settings name.
-
-        Raises:
-            NotReady: they name none.
-        """
-        uri = Platform.of(settings).catalog_uri
-        if uri not in self._by_uri:
-            self._by_uri[uri] = rest_catalog(uri)
-        return self._by_uri[uri]
-
-    def close(self) -> None:
-        """Let go of all of them."""
-        for catalog in self._by_uri.values():
-            catalog.close()
 
 
 def rest_catalog(uri: str) -> IcebergCatalog:

@@ -1,22 +1,29 @@
 """LakehouseTable: an Iceberg table, and what the lakehouse workload must know of it."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from tapehouse_operator.api.base import Condition, ConditionType, Reason, condition
-from tapehouse_operator.api.icetypes import IceType, StructOf, parse_type
 from tapehouse_operator.api.lakehousetable import LakehouseTable, LakehouseTableSpec
-from tapehouse_operator.api.tableparts import Evolution, PublishMode
+from tapehouse_operator.api.tableparts import Evolution
 from tapehouse_operator.emit import iceberg
-from tapehouse_operator.emit.core import Child, Column, ObjectKey, Table, TableState
+from tapehouse_operator.emit.core import Child, ObjectKey, Table, TableState
 from tapehouse_operator.emit.evolution import Policy, check_evolution
 from tapehouse_operator.emit.manifests import config_map, document
 from tapehouse_operator.emit.platform import Platform
 from tapehouse_operator.emit.sql import SqlError, inserts
 from tapehouse_operator.emit.tables import PUBLISHED_KEY, TABLE_KEY, published_name, table_name
-from tapehouse_operator.errors import SpecError
+from tapehouse_operator.emit.tablespec import (
+    check_layout,
+    check_rows,
+    check_scd,
+    columns_of,
+    document_of,
+    refuse_unfinished,
+)
+from tapehouse_operator.errors import NotReady, SpecError
 from tapehouse_operator.kinds.contract import (
     Applied,
     ChildHealth,
@@ -58,9 +65,14 @@ class LakehouseTableKind:
 
     def refs(self, resource: LakehouseTable, settings: Mapping[str, str]) -> Refs:
         """The table itself; its job, for what it writes; what the publisher says."""
-        objects = {ObjectKey("v1", "ConfigMap", published_name(resource.metadata.name))}
-        if resource.spec.stream is not None:
-            objects.add(_job_key(resource.spec.stream.job))
+        spec = resource.spec
+        objects = {_config_key(published_name(resource.metadata.name))}
+        if spec.stream is not None:
+            objects.add(_resource_key("StreamJob", spec.stream.job))
+        for table in spec.transform.inputs if spec.transform else ():
+            objects |= {_resource_key("LakehouseTable", table), _config_key(table_name(table))}
+        if spec.rows is not None and spec.rows.csv_from is not None:
+            objects.add(_config_key(spec.rows.csv_from.config_map_key_ref.name))
         identifier = _identifier(resource, settings.get("catalogPrefix", ""))
         return Refs(objects=frozenset(objects), tables=frozenset({identifier}))
 
@@ -68,28 +80,28 @@ class LakehouseTableKind:
         """Refuse types, keys, layouts and changes that the table cannot have."""
         platform = Platform.of(world.settings)
         spec, name = resource.spec, resource.metadata.name
-        _refuse_unfinished(spec)
-        columns = _columns(spec)
-        _check_layout(spec, columns)
-        owner = f"{world.namespace}/{name}"
+        refuse_unfinished(spec)
+        columns = columns_of(spec)
+        check_layout(spec, columns)
+        check_scd(spec, columns)
+        check_rows(spec, columns)
         table = iceberg.table(
             _identifier(resource, platform.catalog_prefix),
             columns,
-            owner=owner,
+            owner=f"{world.namespace}/{name}",
             key=spec.key,
             partition=spec.partition,
             sort=spec.sort,
             allow_drop=spec.evolution is Evolution.DESTRUCTIVE,
         )
-        live = world.tables.get(table.identifier)
-        if live is not None:
-            _check_live(live, table, spec, world)
-        said = world.objects.get(ObjectKey("v1", "ConfigMap", published_name(name)))
+        _check_live(table, spec, world)
         return TablePlan(
             name=name,
             table=table,
-            document=_document(resource, world.namespace, table),
-            published=_published(said),
+            document=document_of(
+                resource, world.namespace, table, _inputs(spec, world), _csv(spec, world)
+            ),
+            published=_published(world.objects.get(_config_key(published_name(name)))),
         )
 
     def preflight(self, plan: TablePlan) -> Preflight | None:
@@ -124,85 +136,41 @@ class LakehouseTableKind:
         )
 
 
-def _refuse_unfinished(spec: LakehouseTableSpec) -> None:
-    """What the API can say and this version cannot do yet is refused, never ignored."""
-    asked = (
-        ("spec.transform", spec.transform is not None, "fill it by a stream"),
-        ("spec.rows", spec.rows is not None, "fill it by a stream"),
-        ("spec.scd", spec.scd is not None, "leave it out"),
-        ("spec.retention", spec.retention is not None, "leave it out: rows are kept for ever"),
-        (
-            "spec.publish.mode",
-            spec.publish.mode is not PublishMode.DIRECT,
-            "use Direct: readers see every commit",
-        ),
-        ("spec.serve.rowFilters", bool(spec.serve.row_filters), "leave it out"),
-        ("spec.serve.masks", bool(spec.serve.masks), "leave it out"),
-    )
-    for path, used, remedy in asked:
-        if used:
-            field = path.rpartition(".")[2]
-            raise SpecError(
-                Reason.UNSUPPORTED, path, field, f"this version cannot do that yet; {remedy}"
-            )
+def _inputs(spec: LakehouseTableSpec, world: World) -> tuple[str, ...]:
+    """The identifiers of what a transform reads."""
+    names = spec.transform.inputs if spec.transform else ()
+    found = []
+    for place, name in enumerate(names):
+        if _resource_key("LakehouseTable", name) not in world.objects:
+            path = f"spec.transform.inputs[{place}]"
+            remedy = f"no LakehouseTable {name} in namespace {world.namespace}; apply it"
+            raise SpecError(Reason.TABLE_NOT_FOUND, path, name, remedy)
+        config = world.objects.get(_config_key(table_name(name)))
+        text = config.data.get(TABLE_KEY) if config else None
+        if not text:
+            message = f"LakehouseTable {name} has not been accepted yet"
+            raise NotReady(Reason.TABLE_NOT_READY, message)
+        found.append(json.loads(text)["identifier"])
+    return tuple(found)
 
 
-def _columns(spec: LakehouseTableSpec) -> tuple[Column, ...]:
-    seen: dict[str, str] = {}
-    for place, column in enumerate(spec.columns):
-        other = seen.setdefault(column.name.lower(), column.name)
-        if other != column.name or [c.name for c in spec.columns].count(column.name) > 1:
-            remedy = f"column {other} has the same name but for case; name it otherwise"
-            raise SpecError(Reason.INVALID, f"spec.columns[{place}].name", column.name, remedy)
-    return tuple(
-        Column(
-            name=column.name,
-            type=str(parse_type(column.type)),
-            required=column.required,
-            doc=column.doc,
-            previous_name=column.previous_name,
-        )
-        for column in spec.columns
-    )
+def _csv(spec: LakehouseTableSpec, world: World) -> str | None:
+    """The text of declared rows that are kept in a ConfigMap."""
+    if spec.rows is None or spec.rows.csv_from is None:
+        return None
+    ref = spec.rows.csv_from.config_map_key_ref
+    config = world.objects.get(_config_key(ref.name))
+    text = config.data.get(ref.key) if config else None
+    if not text:
+        remedy = f"ConfigMap {ref.name} has no key {ref.key}; add it"
+        path, value = "spec.rows.csvFrom", f"{ref.name}/{ref.key}"
+        raise SpecError(Reason.REFERENCE_NOT_FOUND, path, value, remedy)
+    return str(text)
 
 
-def _check_layout(spec: LakehouseTableSpec, columns: Sequence[Column]) -> None:
-    for place, text in enumerate(spec.partition):
-        path = f"spec.partition[{place}]"
-        try:
-            _check_transform(iceberg.transform(text), columns, path, text)
-        except ValueError as error:
-            raise SpecError(Reason.INVALID, path, text, str(error)) from error
-    for place, text in enumerate(spec.sort):
-        path = f"spec.sort[{place}]"
-        try:
-            _check_transform(iceberg.sort_term(text).transform, columns, path, text)
-        except ValueError as error:
-            raise SpecError(Reason.INVALID, path, text, str(error)) from error
-
-
-def _check_transform(
-    term: iceberg.Transform, columns: Sequence[Column], path: str, text: str
-) -> None:
-    type_ = _type_of(term.column, columns)
-    if type_ is None:
-        remedy = f"the columns are {', '.join(c.name for c in columns)}"
-        raise SpecError(Reason.UNKNOWN_COLUMN, path, text, remedy)
-    if not term.takes(type_):
-        raise SpecError(Reason.INVALID_TYPE, path, text, f"{term.name} takes no {type_}")
-
-
-def _type_of(path: str, columns: Sequence[Column]) -> IceType | None:
-    """The type at a dotted path, through structs only."""
-    head, *rest = path.split(".")
-    found = next((parse_type(c.type) for c in columns if c.name == head), None)
-    for part in rest:
-        found = dict(found.fields).get(part) if isinstance(found, StructOf) else None
-    return found
-
-
-def _check_live(live: TableState, table: Table, spec: LakehouseTableSpec, world: World) -> None:
-    if not live.exists:
+def _check_live(table: Table, spec: LakehouseTableSpec, world: World) -> None:
+    live: TableState | None = world.tables.get(table.identifier)
+    if live is None or not live.exists:
         return
     owner = live.properties.get(iceberg.OWNER_PROPERTY, table.owner)
     if owner != table.owner:
@@ -219,7 +187,7 @@ def _check_live(live: TableState, table: Table, spec: LakehouseTableSpec, world:
 
 def _written(spec: LakehouseTableSpec, world: World) -> frozenset[str]:
     """The columns that the table's job names in its INSERT, as far as its spec shows them."""
-    job = world.objects.get(_job_key(spec.stream.job)) if spec.stream else None
+    job = world.objects.get(_resource_key("StreamJob", spec.stream.job)) if spec.stream else None
     try:
         statements = inserts(job.data.get("sql") or "") if job else ()
     except SqlError:
@@ -230,37 +198,6 @@ def _written(spec: LakehouseTableSpec, world: World) -> frozenset[str]:
         if statement.target == spec.identifier
         for column in statement.columns
     )
-
-
-def _document(resource: LakehouseTable, namespace: str, table: Table) -> dict[str, Any]:
-    spec = resource.spec
-    classes = {c.name: c.classification.value for c in spec.columns if c.classification}
-    return {
-        "table": resource.metadata.name,
-        "identifier": spec.identifier,
-        "namespace": namespace,
-        "key": list(spec.key),
-        "producer": {"type": "stream", "job": spec.stream.job if spec.stream else ""},
-        "publish": {"mode": spec.publish.mode.value, "suites": list(spec.publish.suites)},
-        "scd": None,
-        "maintenance": spec.maintenance.model_dump(by_alias=True, mode="json"),
-        "columns": [
-            {
-                "name": column.name,
-                "type": column.type,
-                "required": column.required,
-                "classification": classes.get(column.name),
-            }
-            for column in table.columns
-        ],
-        "partition": list(table.partition),
-        "sort": list(table.sort),
-    }
-
-
-def _producer_name(table: Mapping[str, Any]) -> str:
-    producer = table["producer"]
-    return f"{producer['type']}/{producer['job']}"
 
 
 def _published(said: Observed | None) -> Mapping[str, Any] | None:
@@ -282,5 +219,14 @@ def _identifier(resource: LakehouseTable, prefix: str) -> str:
     return f"{prefix}{resource.spec.identifier}"
 
 
-def _job_key(job: str) -> ObjectKey:
-    return ObjectKey(API_VERSION, "StreamJob", job)
+def _producer_name(table: Mapping[str, Any]) -> str:
+    producer = table["producer"]
+    return f"stream/{producer['job']}" if producer["type"] == "stream" else str(producer["type"])
+
+
+def _resource_key(kind: str, name: str) -> ObjectKey:
+    return ObjectKey(API_VERSION, kind, name)
+
+
+def _config_key(name: str) -> ObjectKey:
+    return ObjectKey("v1", "ConfigMap", name)
