@@ -49,6 +49,7 @@ class ClusterBackend:
         """Referenced objects known not to exist."""
         self._heard: dict[Ref, int] = {}
         """The newest version of a referenced object that an event told of."""
+        self._reads: dict[Ref, asyncio.Task[None]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._informers: dict[tuple[GvK, str], list[Informer]] = {}
 
@@ -63,9 +64,10 @@ class ClusterBackend:
 
     async def stop(self) -> None:
         """Stop watching."""
-        for task in self._tasks:
+        tasks = [*self._tasks, *self._reads.values()]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     @property
     def informers(self) -> list[Informer]:
@@ -247,14 +249,24 @@ class ClusterBackend:
         entry = self.store.get(ref)
         if entry is not None or ref.api_version == API_VERSION or ref in self._absent:
             return entry
-        await self._listening(ref)
-        self._absent.add(ref)  # before asking: an event in the meantime takes it back
-        while body := await self._kube.get(ref):
-            if int(body["metadata"]["resourceVersion"]) >= self._heard.get(ref, 0):
-                self._absent.discard(ref)
-                self.store.put(body)
-                return self.store.get(ref)
-        return None
+        if ref not in self._reads:
+            self._reads[ref] = asyncio.create_task(self._read(ref), name=f"read {ref}")
+        await asyncio.shield(self._reads[ref])
+        return self.store.get(ref)
+
+    async def _read(self, ref: Ref) -> None:
+        """Read what is referenced, once for all who ask at the same time."""
+        try:
+            await self._listening(ref)
+            self._heard.pop(ref, None)
+            while body := await self._kube.get(ref):
+                if int(body["metadata"]["resourceVersion"]) >= self._heard.get(ref, 0):
+                    self.store.put(body)
+                    return
+            if ref not in self._heard:  # else an event has told of it in the meantime
+                self._absent.add(ref)
+        finally:
+            del self._reads[ref]
 
     async def _listening(self, ref: Ref) -> None:
         """Whoever reads once must also hear of changes."""
