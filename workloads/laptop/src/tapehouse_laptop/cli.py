@@ -1,4 +1,4 @@
-"""The laptop's commands of `tapehouse`: prepare, up, status, info, logs, down."""
+"""The laptop's commands of `tapehouse`: prepare, up, demo, status, info, logs, down."""
 
 import asyncio
 import functools
@@ -13,17 +13,19 @@ from typing import Any
 import click
 from rich.console import Console
 
-from tapehouse_laptop import endpoints, logview, surroundings, up
+from tapehouse_laptop import demo, endpoints, logview, surroundings, up
 from tapehouse_laptop.board import Board, component_rows
 from tapehouse_laptop.errors import LaptopError
 from tapehouse_laptop.kubeapi import Kube
 from tapehouse_laptop.net import Net
+from tapehouse_laptop.screen import console as terminal
 from tapehouse_laptop.screen import screen, table
 from tapehouse_laptop.state import State
 from tapehouse_laptop.supervisor import Installation
 
 DEFAULT_DIRECTORY = "environments/local"
 DEFAULT_TIMEOUT = 600
+BACKGROUND = "It goes on in the background; `tapehouse down` stops it."
 DATA = ("data", "pods", "pki", "run", "logs", "kubeconfig", "installation.json")
 """What `down --data` removes of the state directory."""
 
@@ -47,7 +49,7 @@ def prepare() -> None:
     """Check this machine; download and build once what `up` needs."""
     state = State.find()
     surroundings.check_disk(state.root.parent)
-    with screen(Console()) as shown:
+    with screen(terminal()) as shown:
         up.prepare(shown.note)
     click.echo("Everything is prepared: `tapehouse up`")
 
@@ -78,7 +80,7 @@ def bring_up(
     when_ready: Callable[[dict[str, Any]], None] = lambda info: None,
 ) -> None:
     """What `up` does; `when_ready` is called with the endpoints once everything is."""
-    state, console = State.find(), Console()
+    state, console = State.find(), terminal()
     before = Installation.read(state)
     resumed = before is not None and before.alive
     keep = detach or resumed
@@ -109,6 +111,8 @@ def bring_up(
     except LaptopError:
         if not keep:
             _stop(state, console)
+        elif (left := Installation.read(state)) and left.alive:
+            console.print(BACKGROUND, highlight=False)
         raise
 
 
@@ -144,11 +148,26 @@ def _stop(state: State, console: Console) -> None:
     console.print("Stopped; the data is kept. `tapehouse up` goes on with it.", highlight=False)
 
 
+@click.command("demo")
+@click.option("--detach", is_flag=True, help="Return after the answer; it goes on by itself.")
+@click.option(
+    "--timeout", default=DEFAULT_TIMEOUT, show_default=True, help="Seconds until all is ready."
+)
+@friendly
+def demo_command(detach: bool, timeout: int) -> None:
+    """Run environments/local and ask GraphQL for the latest candles."""
+
+    def show(info: dict[str, Any]) -> None:
+        click.echo(json.dumps(demo.candles(info["graphql"]), indent=2))
+
+    bring_up(demo.directory(), detach=detach, timeout=timeout, when_ready=show)
+
+
 @click.command()
 @friendly
 def status() -> None:
     """Show components and resources, and what is not ready."""
-    state, console = State.find(), Console()
+    state, console = State.find(), terminal()
     installation = Installation.read(state)
     if installation is None or not installation.alive:
         raise LaptopError(f"nothing runs in {state.root}; start it with `tapehouse up`")
@@ -177,7 +196,7 @@ def info(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found, indent=2))
     else:
-        _print_endpoints(Console(), found)
+        _print_endpoints(terminal(), found)
 
 
 async def _info(state: State) -> dict[str, Any]:
@@ -224,7 +243,7 @@ def logs(name: str, follow: bool, lines: int) -> None:
 @friendly
 def down(data: bool) -> None:
     """Stop the platform; its data stays unless told otherwise."""
-    state, console = State.find(), Console()
+    state, console = State.find(), terminal()
     if not state.root.exists():
         console.print(f"Nothing in {state.root}.", highlight=False)
         return
@@ -245,5 +264,5 @@ def _remove_data(state: State) -> None:
             path.unlink(missing_ok=True)
 
 
-commands = [prepare, up_command, status, info, logs, down]
+commands = [prepare, up_command, demo_command, status, info, logs, down]
 """What the command `tapehouse` gets from this package."""

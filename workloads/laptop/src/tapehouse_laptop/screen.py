@@ -12,6 +12,9 @@ from rich.text import Text
 
 from tapehouse_laptop.board import COMPONENT, Row
 
+MESSAGE_LIMIT = 200
+WIDTH = 160
+"""Of tables that do not go to a terminal."""
 REPEAT_SECONDS = 10.0
 """Lines are written again after so long without a change, so that silence means nothing hangs."""
 
@@ -33,6 +36,12 @@ class Screen(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
+
+
+def console() -> Console:
+    """Standard output; wide where it is not a terminal."""
+    found = Console()
+    return found if found.is_terminal else Console(width=WIDTH)
 
 
 def screen(console: Console) -> Screen:
@@ -109,7 +118,7 @@ class Lines:
             said = f"{'ready' if row.ready else 'waiting'} {row.message}".strip()
             if self._shown.get((row.kind, row.name)) != said:
                 self._shown[row.kind, row.name] = said
-                self._print(f"{row.kind} {row.name}: {said}")
+                self._print(f"{row.kind} {row.name}: {brief(said)}")
         waiting = [row.name for row in rows if not row.ready]
         if waiting and time.monotonic() - self._last > REPEAT_SECONDS:
             self._print(f"still waiting for {', '.join(waiting)}")
@@ -128,12 +137,19 @@ def _elapsed(started: float) -> str:
 def table(rows: Iterable[Row]) -> Table:
     """Rows as a table, components apart from resources."""
     drawn = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("KIND", "NAME", "READY"):
-        drawn.add_column(column, no_wrap=True)
-    drawn.add_column("MESSAGE", overflow="ellipsis", no_wrap=True, style="dim")
     ordered = sorted(rows, key=lambda row: row.kind != COMPONENT)
+    drawn.add_column("KIND", no_wrap=True)
+    drawn.add_column("NAME", no_wrap=True, min_width=max((len(r.name) for r in ordered), default=4))
+    drawn.add_column("READY", no_wrap=True, min_width=5)
+    drawn.add_column("MESSAGE", overflow="ellipsis", no_wrap=True, style="dim", ratio=1)
     for row in ordered:
         colour = "green" if row.ready else "red" if row.failed else "yellow"
         mark = Text("True" if row.ready else "False", style=colour)
-        drawn.add_row(row.kind, row.name, mark, Text(row.message.replace("\n", " ")[:300]))
+        drawn.add_row(row.kind, row.name, mark, Text(brief(row.message)))
     return drawn
+
+
+def brief(message: str) -> str:
+    """A message on one line, cut where it gets long."""
+    line = " ".join(message.split())
+    return line if len(line) <= MESSAGE_LIMIT else f"{line[: MESSAGE_LIMIT - 2]} …"

@@ -13,6 +13,7 @@ from pathlib import Path
 from tapehouse_laptop import jars, surroundings, toolchain
 from tapehouse_laptop.board import Board, Row, component_rows, unready
 from tapehouse_laptop.cache import Progress
+from tapehouse_laptop.components import Components
 from tapehouse_laptop.controlplane import binaries, given
 from tapehouse_laptop.controlplane.binaries import Binaries
 from tapehouse_laptop.directory import KUSTOMIZATION, Directory
@@ -74,6 +75,7 @@ class Up:
             f"{net.prefix}.0.0/16", list(directory.namespaces), str(self.directory.resolve())
         )
         installation.write(self.state)
+        Components.fresh(self.state)
         with (self.state.logs / "supervisor.log").open("ab") as output:
             child = subprocess.Popen(
                 [sys.executable, "-m", "tapehouse_laptop.supervisor", str(self.state.root)],
