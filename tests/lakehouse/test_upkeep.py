@@ -108,7 +108,7 @@ def test_files_gone_meanwhile_are_not_brought_back(lake, table):
 
 def test_a_job_committing_all_the_while_loses_nothing(lake, table):
     def job():
-        for checkpoint in range(1, 41):
+        for checkpoint in range(1, 26):
             flink.commit(lake, NAME, BRANCH, checkpoint)
 
     thread = threading.Thread(target=job)
@@ -121,13 +121,13 @@ def test_a_job_committing_all_the_while_loses_nothing(lake, table):
         time.sleep(0.05)
     thread.join()
     assert compacted > 0
-    assert flink.rows(lake, NAME, BRANCH) == list(range(1, 41))
+    assert flink.rows(lake, NAME, BRANCH) == list(range(1, 26))
     marks = [
         int(s.summary.additional_properties["flink.max-committed-checkpoint-id"])
         for s in flink.load(lake, NAME).metadata.snapshots
     ]
     assert marks == sorted(marks)
-    assert marks[-1] == 40
+    assert marks[-1] == 25
 
 
 def test_expiry_removes_only_files_nobody_names(lake, table):

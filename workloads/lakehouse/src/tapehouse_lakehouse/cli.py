@@ -1,22 +1,39 @@
 """`tapehouse-lakehouse`: the publisher, and its tasks one by one."""
 
+import functools
 import logging
 import os
 import signal
-import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 
 import click
+import duckdb
+from kubernetes import client
+from kubernetes.config import ConfigException
+from pyiceberg.exceptions import RESTError
+from urllib3.exceptions import HTTPError
 
+from tapehouse_lakehouse import logs
 from tapehouse_lakehouse.catalog import Lake, UnavailableError, connect
-from tapehouse_lakehouse.kube import ConfigMapResults, Watcher, core_api
+from tapehouse_lakehouse.dimensions.load import load
+from tapehouse_lakehouse.kube import ConfigMapResults, Watcher, core_api, read_world
+from tapehouse_lakehouse.maintenance import tasks
 from tapehouse_lakehouse.metrics import Metrics, Server
+from tapehouse_lakehouse.model import InvalidError, TableSpec, parse
 from tapehouse_lakehouse.publisher import Publisher, run
+from tapehouse_lakehouse.rewrite import SupersededError
+from tapehouse_lakehouse.transforms import run as transforms
+from tapehouse_lakehouse.worker import Worker, live_branch, work
 
 log = logging.getLogger(__name__)
 
 METRICS_PORT = 9102
+FINISH_SECONDS = 15.0
+"""How long a task that is running may go on after the signal to stop; a commit is atomic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +65,47 @@ class Settings:
         )
 
 
+def _told(command: Callable[..., None]) -> Callable[..., None]:
+    """Failures a user can do something about become one line and exit code 1."""
+
+    @functools.wraps(command)
+    def wrapped(*args: object, **options: object) -> None:
+        try:
+            command(*args, **options)
+        except ConfigException as error:
+            raise click.ClickException(
+                f"no Kubernetes API: {error}; set KUBECONFIG, or run in a Pod"
+            ) from error
+        except client.ApiException as error:
+            raise click.ClickException(f"Kubernetes API: {error.status} {error.reason}") from error
+        except (
+            InvalidError,
+            SupersededError,
+            UnavailableError,
+            RESTError,
+            HTTPError,
+            duckdb.Error,
+            OSError,
+        ) as error:
+            raise click.ClickException(str(error)) from error
+
+    return wrapped
+
+
 @click.group()
 def main() -> None:
     """Publish, transform and maintain the Iceberg tables of one namespace."""
 
 
 @main.command()
+@_told
 def publish() -> None:
-    """Move `main` of every job's tables to their newest common checkpoint, for ever."""
+    """Move `main` of every job's tables to their newest common checkpoint, for ever.
+
+    Transforms, dimension loads and upkeep run beside it, one at a time.
+    """
     settings = Settings.read()
-    _log_to_stderr(settings.log_level)
+    logs.configure(settings.log_level)
     stop, poke = threading.Event(), threading.Event()
     _stop_on_signal(stop, poke)
     metrics = Metrics()
@@ -67,15 +115,110 @@ def publish() -> None:
     server = Server(metrics, status.why_not, (settings.pod_ip, METRICS_PORT))
     watcher.start()
     try:
-        lake = _await_lake(settings, stop)
-        if lake is not None and _await(watcher.synced, stop):
+        if _await_lake(settings, stop) and _await(watcher.synced, stop):
             results = ConfigMapResults(api, settings.namespace)
-            status.publisher = Publisher(lake, results, metrics)
+            status.publisher = Publisher(_lake(settings), results, metrics)
+            worker = _start_worker(settings, api, watcher, metrics, stop)
             run(status.publisher, lambda: watcher.world, poke, stop)
+            worker.join(FINISH_SECONDS)
     finally:
         watcher.stop()
         server.close()
     log.info("stopped")
+
+
+def _start_worker(
+    settings: Settings,
+    api: client.CoreV1Api,
+    watcher: Watcher,
+    metrics: Metrics,
+    stop: threading.Event,
+) -> threading.Thread:
+    """Connections and results of its own: neither is made for two threads."""
+    worker = Worker(_lake(settings), ConfigMapResults(api, settings.namespace), metrics)
+    target = functools.partial(work, worker, lambda: watcher.world, stop)
+    thread = threading.Thread(target=target, name="worker", daemon=True)
+    thread.start()
+    return thread
+
+
+@main.command()
+@click.argument("name")
+@click.option("--spec", type=click.Path(exists=True, path_type=Path), help="A table.json.")
+@_told
+def transform(name: str, spec: Path | None) -> None:
+    """Bring the transformed table NAME up to date with its inputs now."""
+    settings = Settings.read()
+    done = transforms.run(_lake(settings), _spec(settings, name, spec, "transform"))
+    click.echo(f"{name}: {done.changed} rows changed, {done.corrected} of them corrected")
+
+
+@main.command()
+@click.argument("name")
+@click.option("--spec", type=click.Path(exists=True, path_type=Path), help="A table.json.")
+@_told
+def dimension(name: str, spec: Path | None) -> None:
+    """Load the declared rows of the table NAME now."""
+    settings = Settings.read()
+    declared = _spec(settings, name, spec, "rows")
+    done = load(_lake(settings), declared, datetime.now(UTC))
+    click.echo(f"{name}: {done.rows} rows, {done.added} of them new")
+
+
+@main.command()
+@click.argument("name")
+@click.option("--spec", type=click.Path(exists=True, path_type=Path), help="A table.json.")
+@click.option("--branch", help="Where its producer writes. Default: as the job's intent says.")
+@_told
+def maintain(name: str, spec: Path | None, branch: str | None) -> None:
+    """Compact the table NAME, expire its snapshots and remove its orphans now."""
+    settings = Settings.read()
+    declared = _spec(settings, name, spec)
+    lake, upkeep = _lake(settings), declared.maintenance
+    if upkeep and upkeep.compact:
+        branch = branch or _branch(settings, declared)
+        done = tasks.compact(lake, declared, upkeep.compact, branch)
+        click.echo(f"{name}: {done.before} files, now {done.after}")
+    if upkeep and upkeep.expire:
+        done = tasks.expire(lake, declared, upkeep.expire)
+        click.echo(f"{name}: {done.before} snapshots, now {done.after}")
+    if upkeep and upkeep.orphans:
+        done = tasks.sweep(lake, declared, upkeep.orphans)
+        click.echo(f"{name}: {done.removed} orphans removed")
+
+
+def _spec(settings: Settings, name: str, path: Path | None, kind: str = "") -> TableSpec:
+    """The declaration of a table, from a file or from its ConfigMap.
+
+    Raises:
+        InvalidError: it cannot be read, or its producer is not `kind`.
+    """
+    if path is not None:
+        text = path.read_text()
+    else:
+        found = core_api().read_namespaced_config_map(f"{name}-table", settings.namespace)
+        text = (found.data or {}).get("table.json", "")
+    spec: TableSpec = parse(text, TableSpec)
+    if kind and spec.producer.type != kind:
+        raise InvalidError(f"table {name}: its producer is a {spec.producer.type}, not {kind}")
+    return spec
+
+
+def _branch(settings: Settings, spec: TableSpec) -> str:
+    if spec.producer.type != "stream":
+        return "main"
+    found = core_api().list_namespaced_config_map(
+        settings.namespace, label_selector="tapehouse.dev/role=publish"
+    )
+    world = read_world({item.metadata.name: item for item in found.items})
+    branch = live_branch(spec, world)
+    if branch is None:
+        raise InvalidError(f"table {spec.table}: no job writes it yet; give --branch")
+    return branch
+
+
+def _lake(settings: Settings) -> Lake:
+    return Lake(connect(settings.catalog_uri), settings.catalog_prefix)
 
 
 def _stop_on_signal(*events: threading.Event) -> None:
@@ -109,22 +252,16 @@ def _await(event: threading.Event, stop: threading.Event) -> bool:
     return True
 
 
-def _await_lake(settings: Settings, stop: threading.Event) -> Lake | None:
-    """Connect as soon as the catalog answers; None when told to stop before that."""
+def _await_lake(settings: Settings, stop: threading.Event) -> bool:
+    """Wait until the catalog answers; false when told to stop before that."""
     said = False
     while not stop.is_set():
         try:
-            return Lake(connect(settings.catalog_uri), settings.catalog_prefix)
+            connect(settings.catalog_uri).close()
+            return True
         except UnavailableError as error:
             if not said:
                 log.warning("waiting for the catalog: %s", error)
             said = True
             stop.wait(1.0)
-    return None
-
-
-def _log_to_stderr(level: str) -> None:
-    line = '{"at":"%(asctime)s","level":"%(levelname)s","logger":"%(name)s","message":%(message)r}'
-    logging.basicConfig(stream=sys.stderr, level=level, format=line)
-    # One line per connection lost to a restarting catalog is enough, and that line is ours.
-    logging.getLogger("urllib3").setLevel(logging.ERROR)
+    return False

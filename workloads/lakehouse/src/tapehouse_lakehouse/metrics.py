@@ -37,14 +37,14 @@ class Metrics:
         self.catalog_up = Gauge(
             "tapehouse_publish_catalog_up", "1 while the catalog answers", registry=r
         )
-        self.job_seconds = Histogram(
+        self.task_seconds = Histogram(
             "tapehouse_lakehouse_task_seconds",
             "Duration of transforms, dimension loads and maintenance",
             ("task", "table"),
             registry=r,
             buckets=(0.1, 0.5, 1, 5, 15, 60, 300, 1800),
         )
-        self.job_failures = Counter(
+        self.task_failures = Counter(
             "tapehouse_lakehouse_task_failures",
             "Transforms, dimension loads and maintenance that failed",
             ("task", "table"),
@@ -70,9 +70,15 @@ class Server:
     def __init__(
         self, metrics: Metrics, ready: Callable[[], str], address: tuple[str, int]
     ) -> None:
-        """Bind `address`; `ready` returns an empty string, or why not."""
-        handler = _handler(metrics, ready)
-        self._server = ThreadingHTTPServer(address, handler)
+        """Bind `address`; `ready` returns an empty string, or why not.
+
+        Raises:
+            OSError: the address cannot be had; the message names it.
+        """
+        try:
+            self._server = ThreadingHTTPServer(address, _handler(metrics, ready))
+        except OSError as error:
+            raise OSError(f"{address[0]}:{address[1]}: {error.strerror}") from error
         self.port: int = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()

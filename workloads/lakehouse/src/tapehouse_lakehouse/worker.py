@@ -1,0 +1,221 @@
+"""What else the publisher's process does for tables, one thing at a time: transforms, dimension
+loads and upkeep. One at a time is the lock: nothing here ever meets itself on a table."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import duckdb
+from kubernetes import client
+from pyiceberg.exceptions import RESTError
+from requests import RequestException
+from urllib3.exceptions import HTTPError
+
+from tapehouse_lakehouse.catalog import Lake, UnavailableError
+from tapehouse_lakehouse.cron import Cron
+from tapehouse_lakehouse.dimensions.load import load
+from tapehouse_lakehouse.kube import Results, World
+from tapehouse_lakehouse.lineage import MAIN
+from tapehouse_lakehouse.maintenance import tasks
+from tapehouse_lakehouse.metrics import Metrics
+from tapehouse_lakehouse.model import InvalidError, Published, TableSpec, seconds
+from tapehouse_lakehouse.rewrite import SupersededError
+from tapehouse_lakehouse.transforms.run import Outcome, run
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+BETWEEN_LOOKS = 1.0
+"""Seconds between two rounds over the tables."""
+SHARE = 9.0
+"""A transform rests at least that many times as long as it ran."""
+SHORTEST_REST = 5.0
+EXPIRE_EVERY = 300.0
+SWEEP_EVERY = 6 * 3600.0
+BACKOFF = (5.0, 300.0)
+"""First and longest pause after a failure, in seconds."""
+
+_EXPECTED = (
+    InvalidError,
+    SupersededError,
+    UnavailableError,
+    RESTError,
+    RequestException,
+    duckdb.Error,
+    OSError,
+)
+
+
+@dataclass
+class _Task:
+    """One thing that is done to one table again and again."""
+
+    name: str
+    spec: TableSpec
+    due: float
+    """Monotonic seconds."""
+    failures: int = 0
+    seen: Mapping[str, int | None] | None = None
+    """A transform's inputs as of its last run."""
+    planned: datetime | None = None
+    """When a scheduled transform runs next."""
+
+
+class Worker:
+    """Runs what is due; keeps no state that a restart would miss."""
+
+    def __init__(
+        self,
+        lake: Lake,
+        results: Results,
+        metrics: Metrics,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._lake = lake
+        self._results = results
+        self._metrics = metrics
+        self._clock = clock
+        self._tasks: dict[tuple[str, str], _Task] = {}
+        self._said: dict[str, Published] = {}
+
+    def step(self, world: World, now: float) -> None:
+        """Do everything that is due at `now` (monotonic seconds), one after the other."""
+        self._adopt(world, now)
+        for task in list(self._tasks.values()):
+            if task.due <= now:
+                self._attempt(task, world, now)
+
+    def _adopt(self, world: World, now: float) -> None:
+        wanted = {
+            (spec.identifier, name): (spec, delay)
+            for spec in world.tables.values()
+            for name, delay in _wanted(spec)
+        }
+        self._tasks = {k: t for k, t in self._tasks.items() if k in wanted}
+        for key, (spec, delay) in wanted.items():
+            task = self._tasks.get(key)
+            if task is None:
+                self._tasks[key] = _Task(key[1], spec, now + delay)
+            elif task.spec != spec:
+                self._tasks[key] = _Task(key[1], spec, min(now + delay, task.due))
+
+    def _attempt(self, task: _Task, world: World, now: float) -> None:
+        table = task.spec.identifier
+        began = time.monotonic()
+        try:
+            rest = self._perform(task, world)
+        except _EXPECTED as error:
+            task.failures += 1
+            rest = min(BACKOFF[0] * 2 ** (task.failures - 1), BACKOFF[1])
+            self._metrics.task_failures.labels(task.name, table).inc()
+            log.warning("%s of %s failed, again in %.0f s: %s", task.name, table, rest, error)
+            self._say(task, world, str(error))
+        else:
+            task.failures = 0
+            self._say(task, world, "")
+        task.due = now + (time.monotonic() - began) + rest
+
+    def _perform(self, task: _Task, world: World) -> float:
+        """Do it; returns for how many seconds to let it rest."""
+        upkeep = task.spec.maintenance
+        if task.name == "transform":
+            return self._transform(task)
+        if task.name == "load":
+            self._timed(task, lambda: load(self._lake, task.spec, self._clock()))
+            return float("inf")  # Until the declaration changes.
+        if task.name == "expire" and upkeep and (expire := upkeep.expire):
+            self._timed(task, lambda: tasks.expire(self._lake, task.spec, expire))
+            return EXPIRE_EVERY
+        if task.name == "sweep" and upkeep and (rule := upkeep.orphans):
+            self._timed(task, lambda: tasks.sweep(self._lake, task.spec, rule))
+            return SWEEP_EVERY
+        if upkeep and (compact := upkeep.compact):
+            if (branch := live_branch(task.spec, world)) is not None:
+                self._timed(task, lambda: tasks.compact(self._lake, task.spec, compact, branch))
+            return seconds(compact.every)
+        return EXPIRE_EVERY
+
+    def _transform(self, task: _Task) -> float:
+        producer, now = task.spec.producer, self._clock()
+        due = task.planned is not None and task.planned <= now
+        if producer.schedule is not None and (due or task.planned is None):
+            task.planned = Cron.parse(producer.schedule).next(now)
+        first = task.seen is None
+        if not (due or first or (producer.on_snapshot and self._news(task))):
+            return BETWEEN_LOOKS
+        began = time.monotonic()
+        outcome: Outcome = self._timed(task, lambda: run(self._lake, task.spec, task.seen))
+        task.seen = outcome.seen
+        self._metrics.corrected.labels(task.spec.identifier).inc(outcome.corrected)
+        return max(SHARE * (time.monotonic() - began), SHORTEST_REST)
+
+    def _news(self, task: _Task) -> bool:
+        seen = task.seen or {}
+        views = {name: self._lake.look(name) for name in task.spec.producer.inputs}
+        return any((v.main if v else None) != seen.get(name) for name, v in views.items())
+
+    def _timed(self, task: _Task, do: Callable[[], T]) -> T:
+        with self._metrics.task_seconds.labels(task.name, task.spec.identifier).time():
+            done = do()
+        log.info("%s of %s: %s", task.name, task.spec.identifier, done)
+        return done
+
+    def _say(self, task: _Task, world: World, problem: str) -> None:
+        """Tell how a produced table stands; upkeep that fails is no reason to doubt its rows."""
+        if task.name not in ("transform", "load"):
+            return
+        table = task.spec.identifier
+        said = Published(
+            identifier=table,
+            revision=0,
+            branch=MAIN,
+            ok=not problem,
+            reason="TaskFailed" if problem else "Published",
+            message=problem or "readers see what the inputs say",
+        )
+        uid = world.uids.get(table)
+        if uid is None or self._said.get(table) == said:
+            return
+        try:
+            self._results.write(task.spec, uid, said)
+            self._said[table] = said
+        except (client.ApiException, HTTPError, OSError) as error:
+            log.warning("writing the result of %s failed, trying on: %s", table, error)
+
+
+def live_branch(spec: TableSpec, world: World) -> str | None:
+    """The branch a table's producer goes on with; None while its job is not known."""
+    if spec.producer.type != "stream":
+        return MAIN
+    branches = (i.branch for i in world.intents.values() if spec.identifier in i.tables)
+    return next(branches, None)
+
+
+def _wanted(spec: TableSpec) -> Iterator[tuple[str, float]]:
+    """What is to be done to a table, and how long after it is first seen.
+
+    Upkeep starts late and not everywhere at once: a restart has more urgent things to do.
+    """
+    if spec.producer.type == "transform":
+        yield "transform", 0.0
+    if spec.producer.type == "rows":
+        yield "load", 0.0
+    upkeep = spec.maintenance
+    stagger = sum(spec.identifier.encode()) % 60
+    if upkeep and upkeep.compact:
+        yield "compact", 60.0 + stagger
+    if upkeep and upkeep.expire:
+        yield "expire", 90.0 + stagger
+    if upkeep and upkeep.orphans:
+        yield "sweep", 600.0 + 10 * stagger
+
+
+def work(worker: Worker, world: Callable[[], World], stop: threading.Event) -> None:
+    """Work until `stop`; what is running then is finished first."""
+    while not stop.wait(BETWEEN_LOOKS):
+        worker.step(world(), time.monotonic())
