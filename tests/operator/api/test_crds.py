@@ -169,6 +169,16 @@ def test_a_good_change_is_accepted(
         kubectl(cluster, "delete", kind, "changing")
 
 
+def test_a_refused_change_tells_both_values(cluster: ApiServer) -> None:
+    before = example("TradeFeed")
+    before["metadata"]["name"] = "telling"
+    apply(cluster, before)
+    said = apply(cluster, changed(before, {"spec.topics.0.name": "raw.new"}), "--dry-run=server")
+    assert "spec.topics[0].name" in said
+    assert "a topic's name is immutable" in said
+    assert "found raw.new, before raw.binance-trades" in said
+
+
 def test_explain_teaches(cluster: ApiServer) -> None:
     said = " ".join(kubectl(cluster, "explain", "tradefeed.spec.source").split())
     assert "exactly one of" in said

@@ -1,5 +1,6 @@
 """CustomResourceDefinitions and editor schemas from the models. Pure: text is written elsewhere."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -92,7 +93,7 @@ def _root(model: type[Resource]) -> Schema:
         "description": whole["description"],
         "type": "object",
         "required": ["spec"],
-        "x-kubernetes-validations": [_validation(rule) for rule in whole["x-rules"]],
+        "x-kubernetes-validations": _validations(whole),
         "properties": {
             "apiVersion": {"type": "string"},
             "kind": {"type": "string"},
@@ -116,7 +117,7 @@ def _for_cluster(node: Mapping[str, Any]) -> Schema:
     if keys:
         out |= {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": keys}
     if node.get("x-rules"):
-        out["x-kubernetes-validations"] = [_validation(rule) for rule in node["x-rules"]]
+        out["x-kubernetes-validations"] = _validations(node)
     return _below(out, _for_cluster)
 
 
@@ -141,8 +142,28 @@ def _below(node: Schema, view: Any) -> Schema:
     return node
 
 
-def _validation(rule: Rule | Transition) -> dict[str, str]:
+def _validations(node: Mapping[str, Any]) -> list[dict[str, str]]:
+    return [_validation(rule, node) for rule in node["x-rules"]]
+
+
+def _validation(rule: Rule | Transition, node: Mapping[str, Any]) -> dict[str, str]:
     entry = {"rule": rule.cel, "message": rule.message}
-    if rule.field and not rule.field.startswith("metadata"):
+    if rule.field in node["properties"]:
         entry["fieldPath"] = f".{rule.field}"
+        if _always_text(rule.field, node):
+            entry["messageExpression"] = _with_value(rule)
     return entry
+
+
+def _always_text(field: str, node: Mapping[str, Any]) -> bool:
+    """Whether the field's value fits into a message: others are beyond CEL's cost budget."""
+    child = node["properties"][field]
+    present = field in node.get("required", ()) or "default" in child
+    return present and child["type"] == "string"
+
+
+def _with_value(rule: Rule | Transition) -> str:
+    """CEL for the message with what was found, which the API server does not say of a rule."""
+    found = f"{json.dumps(rule.message + '; found ')} + self.{rule.field}"
+    before = f" + {json.dumps(', before ')} + oldSelf.{rule.field}"
+    return found + before if isinstance(rule, Transition) else found
