@@ -1,11 +1,11 @@
 """From a TradeFeed's spec to its events and topics, refusing what cannot be."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from tapehouse_operator.api.base import Reason, duration
-from tapehouse_operator.api.icetypes import IceType, ListOf, Primitive, StructOf, parse_type
+from tapehouse_operator.api.icetypes import Primitive, parse_type
 from tapehouse_operator.api.tradefeed import Compatibility, FeedTopic, TradeFeed
 from tapehouse_operator.emit.events import (
     PRESETS,
@@ -88,11 +88,8 @@ def check_events(feed: TradeFeed, events: Sequence[Event]) -> None:
     Raises:
         SpecError: with the field at fault.
     """
-    names = [e.name for e in events]
     for place, each in enumerate(events):
         path = f"spec.events[{place}]"
-        if names.count(each.name) > 1:
-            raise SpecError(Reason.INVALID, f"{path}.name", each.name, "name each event once")
         _check_fields(each, path)
         _check_rules(each, path)
     for topic in dict.fromkeys(e.topic for e in events):
@@ -186,21 +183,18 @@ def _agreed(topic: str, setting: str, wishes: Sequence[T | None]) -> T | None:
 
 
 def _check_fields(each: Event, path: str) -> None:
-    names = [f.name for f in each.fields]
     for place, f in enumerate(each.fields):
         at = f"{path}.fields[{place}]"
         if f.name in RESERVED:
             remedy = f"every input offers {', '.join(RESERVED)} already; name the field otherwise"
             raise SpecError(Reason.INVALID, f"{at}.name", f.name, remedy)
-        if names.count(f.name) > 1:
-            raise SpecError(Reason.INVALID, f"{at}.name", f.name, "name each field once")
         if f.name == each.event_time and f.type != "timestamptz":
             remedy = "the field of eventTime must be a timestamptz"
             raise SpecError(Reason.INVALID_TYPE, f"{at}.type", f.type, remedy)
 
 
 def _check_rules(each: Event, path: str) -> None:
-    types = dict(_paths({f.name: parse_type(f.type) for f in each.fields}))
+    types = {f.name: _type_name(f.type) for f in each.fields}
     for place, rule in enumerate(each.rules):
         at, name = f"{path}.rules[{place}]", rule["field"]
         if name not in types:
@@ -227,11 +221,6 @@ def _check_rule_type(rule: Mapping[str, Any], type_: str, at: str) -> None:
         raise SpecError(Reason.INVALID, f"{at}.pattern", rule["pattern"], remedy) from error
 
 
-def _paths(fields: Mapping[str, IceType], below: str = "") -> Iterator[tuple[str, str]]:
-    """Every field and every member of structs, in lists too, with the name of its type."""
-    for name, type_ in fields.items():
-        while isinstance(type_, ListOf):
-            type_ = type_.element
-        yield f"{below}{name}", type_.name if isinstance(type_, Primitive) else str(type_)
-        if isinstance(type_, StructOf):
-            yield from _paths(dict(type_.fields), f"{below}{name}.")
+def _type_name(text: str) -> str:
+    type_ = parse_type(text)
+    return type_.name if isinstance(type_, Primitive) else text

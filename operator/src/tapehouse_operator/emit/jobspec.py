@@ -72,14 +72,11 @@ def inputs_of(spec: StreamJobSpec, feeds: Mapping[str, Registry]) -> tuple[Input
         feeds: the accepted events of every feed named.
 
     Raises:
-        SpecError: a feed has no such event or topic, or an alias is used twice.
+        SpecError: a feed has no such event or topic.
     """
-    aliases = [found.as_ for found in spec.inputs]
     made = []
     for place, found in enumerate(spec.inputs):
         path = f"spec.inputs[{place}]"
-        if aliases.count(found.as_) > 1:
-            raise SpecError(Reason.INVALID, f"{path}.as", found.as_, "use each name once")
         registry = feeds[found.feed or ""]
         events = _events(found, registry, path)
         made.append(

@@ -50,7 +50,7 @@ def columns_of(spec: LakehouseTableSpec) -> tuple[Column, ...]:
     seen: dict[str, str] = {}
     for place, column in enumerate(spec.columns):
         other = seen.setdefault(column.name.lower(), column.name)
-        if other != column.name or [c.name for c in spec.columns].count(column.name) > 1:
+        if other != column.name:
             remedy = f"column {other} has the same name but for case; name it otherwise"
             raise SpecError(Reason.INVALID, f"spec.columns[{place}].name", column.name, remedy)
     return tuple(

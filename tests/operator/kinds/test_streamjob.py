@@ -1,0 +1,181 @@
+"""Branches, checks and restarts of jobs: what changes when, and what stays."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tapehouse_operator.kinds.contract import Output, World
+
+from tests.operator.kinds.worlds import (
+    SETTINGS,
+    compiled,
+    kind_of,
+    neighbours,
+    observed,
+    obstacle,
+    refusal,
+    resource,
+    validate,
+    world,
+)
+
+GIVEN = Path(__file__).resolve().parents[2] / "golden/given/ticks.yaml"
+TICKS = list(yaml.safe_load_all(GIVEN.read_text()))
+SQL = "INSERT INTO bronze.ticks (symbol, price) SELECT symbol, price FROM ticks"
+JOB: dict[str, Any] = {
+    "apiVersion": "tapehouse.dev/v1alpha1",
+    "kind": "StreamJob",
+    "metadata": {"name": "land"},
+    "spec": {
+        "inputs": [{"as": "ticks", "feed": "ticks", "event": "Tick"}],
+        "outputs": [{"table": "bronze-ticks"}],
+        "sql": SQL,
+    },
+}
+
+
+def job(**spec: Any) -> dict[str, Any]:
+    return {**JOB, "spec": {**JOB["spec"], **spec}}
+
+
+def here(output: Output | None = None, **changes: Any) -> World:
+    """The feeds and tables given, and what an apply has left."""
+    children = {
+        child.key: observed(
+            data=child.manifest.get("data"),
+            labels=child.manifest["metadata"].get("labels"),
+            annotations=child.manifest["metadata"].get("annotations"),
+        )
+        for child in (output.children if output else ())
+    }
+    return world(objects=neighbours(TICKS, world()), children=children, **changes)
+
+
+def config(output: Output) -> dict[str, Any]:
+    (found,) = [c for c in output.children if "job.json" in c.manifest.get("data", {})]
+    document: dict[str, Any] = json.loads(found.manifest["data"]["job.json"])
+    return document
+
+
+def deployment(output: Output) -> Any:
+    return output.children[-1].manifest["spec"]
+
+
+def test_the_first_revision_forks_from_nothing_and_the_second_from_the_first() -> None:
+    first = compiled(JOB, here(), 1)
+    assert (config(first)["branch"], config(first)["forkFrom"]) == ("rev-00001", None)
+
+    second = compiled(job(sql=SQL + " WHERE price > 0"), here(first), 2)
+    assert (config(second)["branch"], config(second)["forkFrom"]) == ("rev-00002", "rev-00001")
+    assert "'branch'='rev-00002'" in config(second)["inserts"][0]
+
+
+def test_compiling_again_changes_nothing_although_the_world_has_moved_on() -> None:
+    second = compiled(job(parallelism=4), here(compiled(JOB, here(), 1)), 2)
+    assert compiled(job(parallelism=4), here(second), 2) == second
+
+
+def test_sql_that_runs_already_is_not_checked_again() -> None:
+    kind = kind_of("StreamJob")
+    first = compiled(JOB, here(), 1)
+
+    assert kind.preflight(validate(JOB, here())) is not None
+    assert kind.preflight(validate(job(parallelism=4), here(first))) is None
+    assert kind.preflight(validate(job(sql=SQL + " WHERE price > 0"), here(first))) is not None
+
+
+def test_the_check_mounts_its_own_configuration_and_names_no_branch() -> None:
+    preflight = kind_of("StreamJob").preflight(validate(JOB, here()))
+    assert preflight is not None
+    (mounted,) = preflight.needs
+    pod = preflight.child.manifest["spec"]
+    document = json.loads(mounted.manifest["data"]["job.json"])
+
+    assert pod["volumes"] == [{"name": "job", "configMap": {"name": mounted.key.name}}]
+    assert pod["restartPolicy"] == "Never"
+    assert (document["revision"], document["branch"], document["forkFrom"]) == (0, "", None)
+    assert "OPTIONS" not in document["inserts"][0]
+    for child in (mounted, preflight.child):
+        assert child.manifest["metadata"]["labels"]["tapehouse.dev/role"] == "check"
+
+
+def test_a_new_field_of_the_feed_restarts_the_job_under_the_same_revision() -> None:
+    first = compiled(JOB, here(), 1)
+    feed = json.loads(json.dumps(TICKS[0]))
+    feed["spec"]["events"][0]["fields"].append({"name": "venue", "type": "string"})
+    wider = world(objects=neighbours([feed, *TICKS[1:]], world()), children=here(first).children)
+    after = compiled(JOB, wider, 1)
+
+    template = ("podTemplate", "metadata", "annotations", "tapehouse.dev/config-hash")
+    hashes = []
+    for output in (first, after):
+        value: Any = deployment(output)
+        for key in template:
+            value = value[key]
+        hashes.append(value)
+    assert hashes[0] != hashes[1]
+    assert config(after)["branch"] == "rev-00001"
+    assert "`venue` STRING" in "".join(config(after)["ddl"])
+
+
+def test_suspending_stops_the_job_and_nothing_else() -> None:
+    running, suspended = compiled(JOB, here()), compiled(job(suspend=True), here())
+    assert deployment(suspended)["job"]["state"] == "suspended"
+    assert running.children[:-1] == suspended.children[:-1]
+
+
+@pytest.mark.parametrize(
+    ("spec", "path"),
+    [
+        ({"inputs": [{"as": "d", "table": "dim-x"}]}, "spec.inputs[0]"),
+        ({"inputs": [{"as": "d", "topic": "enriched.trades"}]}, "spec.inputs[0]"),
+        ({"outputs": [{"topic": "enriched.trades"}]}, "spec.outputs[0].topic"),
+        ({"strategy": {"type": "BlueGreen"}}, "spec.strategy.type"),
+        ({"analysis": [{"suite": "s"}]}, "spec.analysis"),
+    ],
+)
+def test_what_this_version_cannot_do_is_refused_not_ignored(
+    spec: dict[str, Any], path: str
+) -> None:
+    error = refusal(job(**spec), here())
+    assert (error.reason, error.path) == ("Unsupported", path)
+
+
+def test_event_time_must_be_a_time_of_every_input() -> None:
+    error = refusal(job(eventTime={"column": "price"}), here())
+    assert (error.path, error.value) == ("spec.eventTime.column", "price")
+    assert "event Tick has the times at" in error.remedy
+
+
+def test_a_feed_that_appears_is_found() -> None:
+    tables = neighbours(TICKS[1:], world())
+    assert refusal(JOB, world(objects=tables)).reason == "FeedNotFound"
+    assert validate(JOB, here())
+
+
+def test_jobs_wait_for_their_tables() -> None:
+    objects = neighbours(TICKS, world())
+    key = next(k for k in objects if k.kind == "LakehouseTable" and k.name == "bronze-ticks")
+    false = {"observedGeneration": 1, "conditions": [{"type": "SchemaInSync", "status": "False"}]}
+    for status in ({}, false):
+        waiting = world(objects={**objects, key: observed(status=status)})
+        assert obstacle(JOB, waiting).reason == "TableNotReady"
+
+
+def test_refs_name_everything_that_may_change_the_plan() -> None:
+    refs = kind_of("StreamJob").refs(resource(JOB), SETTINGS)
+    assert {(k.kind, k.name) for k in refs.objects} == {
+        ("Kafka", "tape"),
+        ("TradeFeed", "ticks"),
+        ("ConfigMap", "ticks-schema"),
+        ("LakehouseTable", "bronze-ticks"),
+        ("ConfigMap", "bronze-ticks-table"),
+    }
+
+
+def test_settings_that_are_missing_or_wrong_are_named() -> None:
+    broken = here(settings={**world().settings, "parallelism": "many"})
+    assert "key parallelism: 'many' is not a whole number" in obstacle(JOB, broken).message
+    assert obstacle(JOB, here(settings={})).reason == "SettingsMissing"
