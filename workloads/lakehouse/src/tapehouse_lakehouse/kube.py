@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 _WATCH_SECONDS = 290
 _RETRY_SECONDS = 2.0
+GONE = 410
+"""The API server no longer has the version to watch from: list again."""
 _FAILURES = (client.ApiException, HTTPError, OSError)
 
 
@@ -82,9 +84,11 @@ class Watcher:
         while not self._stop.is_set():
             try:
                 self._follow(self._relist())
-            except _FAILURES as error:
-                if getattr(error, "status", None) != 410:
-                    log.warning("watching ConfigMaps failed, trying again: %s", error)
+            except Exception as error:
+                # Whatever it is: a watch that ended for good would go unnoticed.
+                if not self._stop.is_set() and getattr(error, "status", None) != GONE:
+                    expected = isinstance(error, _FAILURES)
+                    log.warning("watching failed, again: %s", error, exc_info=not expected)
                 self._stop.wait(_RETRY_SECONDS)
 
     def _relist(self) -> str:

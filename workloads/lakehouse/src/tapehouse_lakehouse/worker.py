@@ -109,11 +109,14 @@ class Worker:
         began = time.monotonic()
         try:
             rest = self._perform(task, world)
-        except _EXPECTED as error:
+        except Exception as error:
+            # Whatever it is, the other tables and the publisher go on.
             task.failures += 1
-            rest = min(BACKOFF[0] * 2 ** (task.failures - 1), BACKOFF[1])
+            rest = min(BACKOFF[0] * 2.0 ** (task.failures - 1), BACKOFF[1])
             self._metrics.task_failures.labels(task.name, table).inc()
-            log.warning("%s of %s failed, again in %.0f s: %s", task.name, table, rest, error)
+            unexpected = not isinstance(error, _EXPECTED)
+            text = "%s of %s failed, again in %.0f s: %s"
+            log.warning(text, task.name, table, rest, error, exc_info=unexpected)
             self._say(task, world, str(error))
         else:
             task.failures = 0
