@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -204,7 +203,7 @@ def test_columns_tell_what_one_asks_for(cluster: ApiServer) -> None:
     assert "condition met" in waited
 
 
-def test_the_environments_are_accepted(cluster: ApiServer, tmp_path: Path) -> None:
+def test_the_environments_are_accepted(cluster: ApiServer) -> None:
     """Every resource of ours in the repository, as kubectl reads it."""
     paths = [
         path
