@@ -10,6 +10,7 @@ from tapehouse_query.reads.engine import Engine
 from tapehouse_query.reads.lake import Lake
 from tapehouse_query.schema.build import build
 from tapehouse_query.schema.context import Context, Services
+from tapehouse_query.watchlists import open_watchlists
 
 from tests.query.catalog import BRONZE_TRADES, DAILY, MemoryCatalog, append, trades
 
@@ -22,7 +23,12 @@ def catalog(tmp_path: Path) -> MemoryCatalog:
 @pytest.fixture
 def services(catalog: MemoryCatalog) -> Iterator[Services]:
     engine = Engine(Lake(lambda: catalog, max_age=0), threads=1, workers=2)
-    services = Services(engine=engine, trades=Hub("onNewTrade", capacity=8))
+    services = Services(
+        engine=engine,
+        trades=Hub("onNewTrade", capacity=8),
+        alerts=Hub("onTradeAlert", capacity=8),
+        watchlists=open_watchlists(str(catalog.root / "query" / "watchlists.sqlite")),
+    )
     yield services
     services.close()
 

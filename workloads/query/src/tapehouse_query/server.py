@@ -2,24 +2,26 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import uvicorn
 from pyiceberg.catalog import Catalog, load_catalog
 
 from tapehouse_query.app import create_app
 from tapehouse_query.kube import Kube, Resources
-from tapehouse_query.live.events import TradeEvent
+from tapehouse_query.live.events import AlertEvent, TradeEvent
 from tapehouse_query.live.hub import Hub, Keyed
 from tapehouse_query.live.kafka import LiveTopic
 from tapehouse_query.reads.engine import Engine
 from tapehouse_query.reads.lake import Lake
 from tapehouse_query.schema.context import Services
 from tapehouse_query.settings import Settings
+from tapehouse_query.watchlists import open_watchlists
 
 E = TypeVar("E", bound=Keyed)
 
 _TRADE_TOPICS = ("enriched.trades", "raw.trades")
+_ALERT_TOPICS = ("alerts.price-movement",)
 
 
 async def serve(settings: Settings) -> None:
@@ -37,12 +39,17 @@ async def serve(settings: Settings) -> None:
         workers=settings.workers,
         timeout=settings.timeout,
     )
-    live = {
-        "trades": LiveTopic(
-            lambda: kafka_config(settings, kube), _TRADE_TOPICS, TradeEvent, into(trades)
-        )
+    alerts: Hub[AlertEvent] = Hub("onTradeAlert")
+
+    def config() -> Mapping[str, str] | None:
+        return kafka_config(settings, kube)
+
+    live: dict[str, LiveTopic[Any]] = {
+        "trades": LiveTopic(config, _TRADE_TOPICS, TradeEvent, into(trades)),
+        "alerts": LiveTopic(config, _ALERT_TOPICS, AlertEvent, into(alerts)),
     }
-    app = create_app(Services(engine, trades), Resources(kube), live)
+    services = Services(engine, trades, alerts, open_watchlists(settings.watchlists))
+    app = create_app(services, Resources(kube), live)
     server = uvicorn.Server(
         uvicorn.Config(
             app,

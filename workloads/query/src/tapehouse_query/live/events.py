@@ -1,10 +1,9 @@
 """Events as they come from Kafka: JSON with fields that may be missing, null or new."""
 
-from datetime import UTC, datetime
+from datetime import datetime
+from typing import cast
 
 import msgspec
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class TradeEvent(msgspec.Struct, frozen=True, gc=False):
@@ -25,12 +24,13 @@ class TradeEvent(msgspec.Struct, frozen=True, gc=False):
 
 
 class AlertEvent(msgspec.Struct, frozen=True, gc=False):
-    """A price movement."""
+    """A price movement; its time is called `timestamp` or `triggered_at`."""
 
     symbol: str
     severity: str
     price: float
-    timestamp: datetime
+    timestamp: datetime | None = None
+    triggered_at: datetime | None = None
     alert_type: str = "PRICE_MOVEMENT"
     direction: str | None = None
     baseline_price: float | None = None
@@ -38,9 +38,11 @@ class AlertEvent(msgspec.Struct, frozen=True, gc=False):
     threshold: float | None = None
     message: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.timestamp is None and self.triggered_at is None:
+            raise ValueError("an alert without a time")
 
-def micros(time: datetime) -> int:
-    """Microseconds since 1970 UTC, exactly; naive times count as UTC."""
-    aware = time if time.tzinfo else time.replace(tzinfo=UTC)
-    delta = aware - _EPOCH
-    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+    @property
+    def time(self) -> datetime:
+        """When it was triggered."""
+        return cast(datetime, self.triggered_at or self.timestamp)

@@ -1,12 +1,15 @@
 """Conditions on rows: each is SQL for DuckDB and a test whether a file may hold such rows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Protocol
 
 from pyiceberg.types import StringType
 
 from tapehouse_query.reads.files import File
+
+_EPOCH = date(1970, 1, 1)
 
 
 class Condition(Protocol):
@@ -74,6 +77,28 @@ class TimeRange:
 
 
 @dataclass(frozen=True, slots=True)
+class DayRange:
+    """`low <= column <= high`; None = open."""
+
+    column: str
+    low: date | None = None
+    high: date | None = None
+
+    def sql(self) -> str:
+        """See `Condition`."""
+        return Range(self.column, self.low, self.high).sql()
+
+    def parameters(self) -> list[Any]:
+        """See `Condition`."""
+        return Range(self.column, self.low, self.high).parameters()
+
+    def may_match(self, file: File) -> bool:
+        """See `Condition`; bounds of dates are days since 1970."""
+        low, high = (day and (day - _EPOCH).days for day in (self.low, self.high))
+        return _overlaps(file, self.column, low, high)
+
+
+@dataclass(frozen=True, slots=True)
 class OneOf:
     """`column IN (values)`."""
 
@@ -125,6 +150,11 @@ def where(conditions: Sequence[Condition]) -> tuple[str, list[Any]]:
     """All conditions as one SQL expression with its parameters."""
     sql = " AND ".join(condition.sql() for condition in conditions) or "true"
     return sql, [value for condition in conditions for value in condition.parameters()]
+
+
+def matching(files: Iterable[File], conditions: Sequence[Condition]) -> list[File]:
+    """The files that may hold rows which satisfy all conditions."""
+    return [file for file in files if all(one.may_match(file) for one in conditions)]
 
 
 def _overlaps(file: File, column: str, low: Any, high: Any) -> bool:

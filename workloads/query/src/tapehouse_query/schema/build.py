@@ -9,6 +9,7 @@ from strawberry.schema.config import StrawberryConfig
 
 from tapehouse_query.schema.fast import FastExecutor
 from tapehouse_query.schema.limits import EXTENSIONS
+from tapehouse_query.schema.mutation import Mutation
 from tapehouse_query.schema.observe import Observe
 from tapehouse_query.schema.query import Query
 from tapehouse_query.schema.scalars import SCALARS
@@ -26,6 +27,7 @@ def build() -> Schema:
     """The schema with its limits."""
     return Schema(
         query=Query,
+        mutation=Mutation,
         subscription=Subscription,
         execution_context_class=FastExecutor,
         extensions=[

@@ -16,6 +16,8 @@ from tapehouse_query.reads.pages import Page
 from tapehouse_query.schema import typed
 from tapehouse_query.schema.scalars import BigInt
 
+_ELSEWHERE = ("company_name", "sector")
+
 NodeT = TypeVar("NodeT")
 RowT = TypeVar("RowT", bound=tuple[Any, ...])
 
@@ -26,6 +28,8 @@ class Column:
 
     position: int
     convert: Callable[[Any], Any] | None = None
+    certain: bool = True
+    """False when a null in the row makes the field's resolver look elsewhere."""
 
 
 @strawberry.type(description="Where a page ends and whether there is more.")

@@ -1,14 +1,22 @@
 """What resolvers find in `info.context`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import strawberry
+from strawberry.dataloader import DataLoader
 from strawberry.fastapi import BaseContext
 
-from tapehouse_query.live.events import TradeEvent
+from tapehouse_query.live.events import AlertEvent, TradeEvent
 from tapehouse_query.live.hub import Hub
+from tapehouse_query.reads import symbols
 from tapehouse_query.reads.engine import Engine
+from tapehouse_query.reads.symbols import Instrument
+from tapehouse_query.watchlists import Watchlists
+
+LOCAL_USER = "local"
+"""Who asks while nobody has to say who he is."""
 
 
 @dataclass
@@ -17,6 +25,8 @@ class Services:
 
     engine: Engine
     trades: Hub[TradeEvent]
+    alerts: Hub[AlertEvent]
+    watchlists: Watchlists
 
     def close(self) -> None:
         """Stop everything that runs."""
@@ -31,9 +41,17 @@ class Context(BaseContext):
 
     def __init__(self, services: Services, writes_json: bool = False) -> None:
         super().__init__()
+        self.user = LOCAL_USER
         self.writes_json = writes_json
         self.engine = services.engine
         self.trades = services.trades
+        self.alerts = services.alerts
+        self.watchlists = services.watchlists
+        self.symbols = DataLoader(load_fn=self._load_symbols)
+
+    async def _load_symbols(self, names: Sequence[str]) -> list[Instrument | None]:
+        known = await self.engine.run("symbols", symbols.by_symbol)
+        return [known.get(name) for name in names]
 
 
 Info: TypeAlias = strawberry.Info[Context, None]

@@ -23,7 +23,7 @@ _MAX_ENCODED = 4
 
 @dataclass(frozen=True, slots=True)
 class _Leaf:
-    """A column of the row."""
+    """A column of the row; a null that is not expected leaves the list to the parent."""
 
     column: Column
     nullable: bool
@@ -138,4 +138,6 @@ class FastExecutor(StrawberryGraphQLCoreExecutionContext):
 
 def _leaf(node: GraphQLObjectType, name: str, rows: Rows[Any, Any]) -> _Leaf | None:
     column = rows.columns.get(name)
-    return _Leaf(column, not is_non_null_type(node.fields[name].type)) if column else None
+    if column is None:
+        return None
+    return _Leaf(column, column.certain and not is_non_null_type(node.fields[name].type))

@@ -1,15 +1,22 @@
 """Arguments, and the checks that turn them into what a read takes."""
 
+from datetime import UTC, date, datetime, timedelta
+
 import strawberry
 
 from tapehouse_query import cursor
 from tapehouse_query.errors import BadInputError
+from tapehouse_query.reads.alerts import AlertFilter
 from tapehouse_query.reads.candles import INTERVALS
+from tapehouse_query.reads.symbols import InstrumentFilter
 from tapehouse_query.reads.trades import TradeFilter
 from tapehouse_query.schema.scalars import BigInt, Bound
 
 MAX_FIRST = 1000
 MAX_SYMBOLS = 100
+SEVERITIES = ("MEDIUM", "HIGH", "CRITICAL")
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @strawberry.input(description="From start to end, both included; either may be left out.")
@@ -31,6 +38,27 @@ class TradeFilterInput:
     max_price: float | None = None
     min_quantity: BigInt | None = None
     max_quantity: BigInt | None = None
+    date_range: DateRangeInput | None = None
+
+
+@strawberry.input(description="Which instruments; everything given must hold.")
+class SymbolFilterInput:
+    """A filter of instruments."""
+
+    symbols: list[str] | None = None
+    sector: str | None = None
+    market_cap_category: str | None = None
+
+
+@strawberry.input(description="Which alerts; everything given must hold.")
+class AlertFilterInput:
+    """A filter of alerts."""
+
+    symbol: str | None = None
+    symbols: list[str] | None = None
+    severity: str | None = None
+    alert_type: str | None = None
+    direction: str | None = None
     date_range: DateRangeInput | None = None
 
 
@@ -127,6 +155,49 @@ def trade_filter(chosen: TradeFilterInput | None) -> TradeFilter:
     )
 
 
+def alert_filter(chosen: AlertFilterInput | None) -> AlertFilter:
+    """The read's filter.
+
+    Raises:
+        BadInputError: a value that cannot be.
+    """
+    if chosen is None:
+        return AlertFilter()
+    start, end = times_of(chosen.date_range)
+    severity = _one_of("severity", chosen.severity, SEVERITIES)
+    return AlertFilter(
+        symbols=symbols_of(chosen.symbol, chosen.symbols),
+        severities=None if severity is None else (severity,),
+        alert_type=chosen.alert_type,
+        direction=_one_of("direction", chosen.direction, ("UP", "DOWN")),
+        start=start,
+        end=end,
+    )
+
+
+def symbol_filter(chosen: SymbolFilterInput | None) -> InstrumentFilter:
+    """The read's filter.
+
+    Raises:
+        BadInputError: an impossible symbol, none or too many.
+    """
+    if chosen is None:
+        return InstrumentFilter()
+    return InstrumentFilter(
+        symbols_of(None, chosen.symbols), chosen.sector, chosen.market_cap_category
+    )
+
+
+def days_of(chosen: DateRangeInput | None) -> tuple[date | None, date | None]:
+    """First and last day of a range, UTC.
+
+    Raises:
+        BadInputError: it ends before it starts.
+    """
+    start, end = times_of(chosen)
+    return _day(start), _day(end)
+
+
 def interval_of(value: str) -> str:
     """The length of a candle.
 
@@ -143,3 +214,13 @@ def _ordered(argument: str, low: float | None, high: float | None) -> None:
         raise BadInputError(
             argument, low, f"must not be above {argument.replace('min', 'max')} {high}"
         )
+
+
+def _one_of(argument: str, value: str | None, values: tuple[str, ...]) -> str | None:
+    if value is not None and value not in values:
+        raise BadInputError(argument, value, f"must be one of {', '.join(values)}")
+    return value
+
+
+def _day(micros: int | None) -> date | None:
+    return None if micros is None else (_EPOCH + timedelta(microseconds=micros)).date()

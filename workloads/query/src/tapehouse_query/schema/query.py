@@ -1,27 +1,42 @@
 """Queries."""
 
+import asyncio
+from datetime import date
+
 import strawberry
 
 from tapehouse_query.errors import BadInputError
-from tapehouse_query.reads import candles, trades
-from tapehouse_query.schema.connection import Connection, Rows, plain_columns
+from tapehouse_query.reads import alerts, books, candles, daily, symbols, trades
+from tapehouse_query.schema import pages
+from tapehouse_query.schema.connection import Connection
 from tapehouse_query.schema.context import Info
 from tapehouse_query.schema.inputs import (
+    AlertFilterInput,
     DateRangeInput,
+    SymbolFilterInput,
     TradeFilterInput,
     after_key,
+    alert_filter,
+    days_of,
     interval_of,
     page_size,
+    symbol_filter,
     symbol_of,
     times_of,
     trade_filter,
 )
-from tapehouse_query.schema.scalars import format_time
+from tapehouse_query.schema.market import overview
+from tapehouse_query.schema.mutation import Watchlist
 from tapehouse_query.schema.typed import field
-from tapehouse_query.schema.types import MinuteCandle, Trade
-
-TRADE_COLUMNS = plain_columns(trades.Trade, timestamp=format_time)
-CANDLE_COLUMNS = plain_columns(candles.Candle, timestamp=format_time)
+from tapehouse_query.schema.types import (
+    DailySummary,
+    MarketOverview,
+    MinuteCandle,
+    OrderBookSnapshot,
+    Symbol,
+    Trade,
+    TradeAlert,
+)
 
 
 @strawberry.type
@@ -38,14 +53,13 @@ class Query:
     ) -> Connection[Trade]:
         """Trades, newest first."""
         chosen, size = trade_filter(filter), page_size(first)
-        key = after_key("trades", after, (int, str))
-        place = None if key is None else (int(key[0]), str(key[1]))
-        engine = info.context.engine
-        page = await engine.run("trades", lambda s: trades.page(s, chosen, size, place))
+        place = pages.time_and_id(after_key("trades", after, (int, str)))
+        run = info.context.engine.run
+        page = await run("trades", lambda s: trades.page(s, chosen, size, place))
         return Connection(
-            rows=Rows(page, "trades", trades.key, Trade.of, TRADE_COLUMNS),
+            rows=pages.trade_rows(page),
             after=after,
-            counter=lambda: engine.run("trades count", lambda s: trades.count(s, chosen)),
+            counter=lambda: run("trades count", lambda s: trades.count(s, chosen)),
         )
 
     @field
@@ -68,14 +82,99 @@ class Query:
     ) -> Connection[MinuteCandle]:
         """Candles of a symbol, oldest first; interval 1m 5m 15m 30m 1h 4h 1d or 1w."""
         start, end = times_of(date_range)
-        wanted = candles.CandleQuery(symbol_of(symbol), interval_of(interval), start, end)
+        query = candles.CandleQuery(symbol_of(symbol), interval_of(interval), start, end)
         size, kind = page_size(first), f"candles {symbol} {interval}"
         key = after_key(kind, after, (int,))
         place = None if key is None else int(key[0])
-        engine = info.context.engine
-        page = await engine.run("minuteCandles", lambda s: candles.page(s, wanted, size, place))
+        run = info.context.engine.run
+        page = await run("minuteCandles", lambda s: candles.page(s, query, size, place))
         return Connection(
-            rows=Rows(page, kind, candles.key, MinuteCandle.of, CANDLE_COLUMNS),
+            rows=pages.candle_rows(page, kind),
             after=after,
-            counter=lambda: engine.run("minuteCandles count", lambda s: candles.count(s, wanted)),
+            counter=lambda: run("minuteCandles count", lambda s: candles.count(s, query)),
         )
+
+    @field
+    async def daily_summary(
+        self,
+        info: Info,
+        symbol: str | None = None,
+        date_range: DateRangeInput | None = None,
+        first: int | None = None,
+        after: str | None = None,
+    ) -> Connection[DailySummary]:
+        """Days of one symbol or of all, newest first."""
+        start, end = days_of(date_range)
+        only = None if symbol is None else symbol_of(symbol)
+        query, size = daily.SummaryQuery(only, start, end), page_size(first)
+        place = pages.time_and_id(after_key("daily", after, (int, str)))
+        run = info.context.engine.run
+        page = await run("dailySummary", lambda s: daily.page(s, query, size, place))
+        return Connection(
+            rows=pages.summary_rows(page),
+            after=after,
+            counter=lambda: run("dailySummary count", lambda s: daily.count(s, query)),
+        )
+
+    @field
+    async def market_overview(
+        self, info: Info, target_date: date | None = None
+    ) -> MarketOverview | None:
+        """All symbols on a day, by default the newest there is; null if nothing was traded."""
+        rows = await info.context.engine.run(
+            "marketOverview", lambda s: daily.market(s, target_date)
+        )
+        return overview(rows)
+
+    @field
+    async def symbols(
+        self,
+        info: Info,
+        filter: SymbolFilterInput | None = None,  # noqa: A002
+        first: int | None = None,
+        after: str | None = None,
+    ) -> Connection[Symbol]:
+        """Instruments in their current versions, by symbol."""
+        chosen, size = symbol_filter(filter), page_size(first)
+        key = after_key("symbols", after, (str,))
+        place = None if key is None else str(key[0])
+        run = info.context.engine.run
+        page = await run("symbols", lambda s: symbols.page(s, chosen, size, place))
+        return Connection(
+            rows=pages.symbol_rows(page),
+            after=after,
+            counter=lambda: run("symbols", lambda s: symbols.count(s, chosen)),
+        )
+
+    @field
+    async def order_book(self, info: Info, symbol: str) -> OrderBookSnapshot | None:
+        """The newest order-book snapshot of a symbol, or null."""
+        wanted = symbol_of(symbol)
+        row = await info.context.engine.run("orderBook", lambda s: books.newest(s, wanted))
+        return OrderBookSnapshot.of(row) if row else None
+
+    @field
+    async def alerts(
+        self,
+        info: Info,
+        filter: AlertFilterInput | None = None,  # noqa: A002
+        first: int | None = None,
+        after: str | None = None,
+    ) -> Connection[TradeAlert]:
+        """Alerts that were raised, newest first."""
+        chosen, size = alert_filter(filter), page_size(first)
+        place = pages.time_and_id(after_key("alerts", after, (int, str)))
+        run = info.context.engine.run
+        page = await run("alerts", lambda s: alerts.page(s, chosen, size, place))
+        return Connection(
+            rows=pages.alert_rows(page),
+            after=after,
+            counter=lambda: run("alerts count", lambda s: alerts.count(s, chosen)),
+        )
+
+    @field
+    async def my_watchlists(self, info: Info) -> list[Watchlist]:
+        """Your lists, by name."""
+        context = info.context
+        found = await asyncio.to_thread(context.watchlists.of, context.user)
+        return [Watchlist.of(one) for one in found]

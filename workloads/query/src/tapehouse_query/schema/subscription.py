@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator
 
 import strawberry
 
-from tapehouse_query.live.events import TradeEvent
+from tapehouse_query.live.events import AlertEvent, TradeEvent
 from tapehouse_query.schema.context import Info
-from tapehouse_query.schema.inputs import symbol_of
+from tapehouse_query.schema.inputs import symbol_of, symbols_of
 from tapehouse_query.schema.scalars import BigInt, Time, to_micros
 from tapehouse_query.schema.typed import subscription
-from tapehouse_query.schema.types import Trade
+from tapehouse_query.schema.types import Trade, TradeAlert
 
 
 @strawberry.type
@@ -24,6 +24,17 @@ class Subscription:
             async for event in subscriber.events():
                 yield _trade(event)
 
+    @subscription
+    async def on_trade_alert(
+        self, info: Info, symbols: list[str] | None = None
+    ) -> AsyncIterator[TradeAlert]:
+        """Price movements as they are noticed, of these symbols or of all."""
+        given = symbols_of(None, symbols)
+        wanted = None if given is None else frozenset(given)
+        with info.context.alerts.subscribe(wanted) as subscriber:
+            async for event in subscriber.events():
+                yield _alert(event)
+
 
 def _trade(event: TradeEvent) -> Trade:
     return Trade(
@@ -37,6 +48,21 @@ def _trade(event: TradeEvent) -> Trade:
         seller_agent_id=event.seller_agent_id,
         is_aggressive_buy=event.is_aggressive_buy,
         timestamp=Time(to_micros(event.timestamp)),
-        company_name=event.company_name,
-        sector=event.sector,
+        known_company_name=event.company_name,
+        known_sector=event.sector,
+    )
+
+
+def _alert(event: AlertEvent) -> TradeAlert:
+    return TradeAlert(
+        symbol=event.symbol,
+        alert_type=event.alert_type,
+        severity=event.severity,
+        direction=event.direction,
+        price=event.price,
+        baseline_price=event.baseline_price,
+        pct_change=event.pct_change,
+        threshold=event.threshold,
+        triggered_at=Time(to_micros(event.time)),
+        message=event.message,
     )

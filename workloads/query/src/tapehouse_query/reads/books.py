@@ -1,0 +1,65 @@
+"""The newest order-book snapshot of a symbol."""
+
+from typing import NamedTuple
+
+from tapehouse_query import tables
+from tapehouse_query.reads.conditions import OneOf
+from tapehouse_query.reads.engine import Session
+from tapehouse_query.reads.newest import Newest
+
+
+class Book(NamedTuple):
+    """What a snapshot says at a glance; `timestamp` in microseconds since 1970 UTC."""
+
+    symbol: str
+    timestamp: int
+    best_bid_price: float | None
+    best_bid_qty: int | None
+    best_ask_price: float | None
+    best_ask_qty: int | None
+    bid_depth: int | None
+    ask_depth: int | None
+    spread: float | None
+    mid_price: float | None
+    company_name: str | None
+    sector: str | None
+    event_id: str | None
+
+
+def key(book: Book) -> tuple[int, str]:
+    """The sort key."""
+    return book.timestamp, book.event_id or ""
+
+
+_SILVER = Newest(
+    name="books",
+    time="timestamp",
+    id="event_id",
+    fields="symbol, epoch_us(timestamp), best_bid_price, best_bid_qty, best_ask_price,"
+    " best_ask_qty, bid_depth, ask_depth, spread, mid_price, company_name, sector, event_id",
+    make=Book._make,
+    key=key,
+    arrival="kafka_partition, kafka_offset",
+)
+_BIDS = "list_transform(bids, lambda level: level.{})"
+_ASKS = "list_transform(asks, lambda level: level.{})"
+_BRONZE = Newest(
+    name="raw books",
+    time="timestamp",
+    id="event_id",
+    fields=f"""symbol, epoch_us(timestamp), bids[1].price, bids[1].quantity, asks[1].price,
+        asks[1].quantity, coalesce(list_sum({_BIDS.format("quantity")}), 0)::BIGINT,
+        coalesce(list_sum({_ASKS.format("quantity")}), 0)::BIGINT,
+        asks[1].price - bids[1].price, (asks[1].price + bids[1].price) / 2, NULL, NULL, event_id""",
+    make=Book._make,
+    key=key,
+    arrival="kafka_partition, kafka_offset",
+)
+
+
+def newest(session: Session, symbol: str) -> Book | None:
+    """The newest snapshot, if there is one."""
+    snapshot = session.lake.first(tables.SILVER_ORDERBOOK, tables.BRONZE_ORDERBOOK)
+    books = _SILVER if snapshot.table is tables.SILVER_ORDERBOOK else _BRONZE
+    found = books.page(session, snapshot, [OneOf("symbol", (symbol,))], 1, None)
+    return found.rows[0] if found.rows else None

@@ -1,0 +1,153 @@
+"""Lists that are newest first: files are opened by their time bounds, and only as far as needed.
+
+A row's place in such a list is `(time, id)`, whatever the snapshot, so pages stay put while data
+arrives. A row that was received twice is shown as it arrived first.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from tapehouse_query import metrics
+from tapehouse_query.reads.conditions import Before, Condition, TimeRange, matching, where
+from tapehouse_query.reads.engine import Session
+from tapehouse_query.reads.files import File
+from tapehouse_query.reads.lake import Snapshot
+from tapehouse_query.reads.pages import Page, cut
+from tapehouse_query.reads.relation import relation
+
+RowT = TypeVar("RowT", bound=tuple[Any, ...])
+
+_SPARE = 16
+"""Rows fetched beyond a page, since some may be repetitions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Newest(Generic[RowT]):
+    """A list of one kind of row."""
+
+    name: str
+    time: str
+    """Column of the time, a timestamptz."""
+    id: str
+    """Column that tells apart rows of the same time."""
+    fields: str
+    """SQL of the row's values."""
+    make: Callable[[Sequence[Any]], RowT]
+    key: Callable[[RowT], tuple[int, str]]
+    """The sort key: microseconds and id."""
+    arrival: str = ""
+    """SQL of the order of arrival among repetitions."""
+
+    def page(
+        self,
+        session: Session,
+        snapshot: Snapshot,
+        conditions: Sequence[Condition],
+        size: int,
+        after: tuple[int, str] | None,
+    ) -> Page[RowT]:
+        """The `size` newest rows after a sort key."""
+        wanted = list(conditions)
+        if after is not None:
+            wanted.append(Before(self.time, self.id, *after))
+        return session.pages.get(
+            (self.name, snapshot.key, tuple(wanted), size),
+            lambda: cut(self._newest(session, snapshot, wanted, size + 1), size),
+        )
+
+    def find(
+        self, session: Session, snapshot: Snapshot, conditions: Sequence[Condition]
+    ) -> RowT | None:
+        """The only row with these conditions; looks into ever more files at once."""
+        for batch in _batches(self._files(snapshot, conditions), rows=100_000):
+            if found := self._query(session, snapshot, batch, conditions, 1):
+                return found[0]
+        return None
+
+    def count(self, session: Session, snapshot: Snapshot, conditions: Sequence[Condition]) -> int:
+        """How many different rows there are."""
+        key = ("count", self.name, snapshot.key, tuple(conditions))
+        page = session.pages.get(
+            key, lambda: Page([self._count(session, snapshot, conditions)], more=False)
+        )
+        return page.rows[0]
+
+    def _count(self, session: Session, snapshot: Snapshot, conditions: Sequence[Condition]) -> int:
+        condition, parameters = where(conditions)
+        files = matching(snapshot.files, conditions)
+        rows = _select(snapshot, files, f'DISTINCT "{self.time}", "{self.id}"', condition)
+        return int(session.rows(f"SELECT count(*) FROM ({rows})", parameters)[0][0])  # noqa: S608
+
+    def _newest(
+        self, session: Session, snapshot: Snapshot, conditions: Sequence[Condition], want: int
+    ) -> list[RowT]:
+        """Open files newest first until no unopened one can hold a row of the page."""
+        files = self._files(snapshot, conditions)
+        found: list[RowT] = []
+        opened = 0
+        for batch in _batches(files, rows=4 * want):
+            found = self._merge(
+                found, self._query(session, snapshot, batch, conditions, want), want
+            )
+            opened += len(batch)
+            if len(found) == want:
+                break
+        if len(found) < want:
+            return found
+        floor, _ = self.key(found[-1])
+        rest = [file for file in files[opened:] if self._upper(file) >= floor]
+        bounded = [*conditions, TimeRange(self.time, low=floor)]
+        return self._merge(found, self._query(session, snapshot, rest, bounded, want), want)
+
+    def _files(self, snapshot: Snapshot, conditions: Sequence[Condition]) -> list[File]:
+        return sorted(matching(snapshot.files, conditions), key=self._upper, reverse=True)
+
+    def _upper(self, file: File) -> float:
+        return float(file.upper.get(self.time, "inf"))
+
+    def _query(
+        self,
+        session: Session,
+        snapshot: Snapshot,
+        files: Sequence[File],
+        conditions: Sequence[Condition],
+        want: int,
+    ) -> list[RowT]:
+        if not files:
+            return []
+        condition, parameters = where(conditions)
+        order = f'"{self.time}" DESC, "{self.id}" DESC{self.arrival and ", " + self.arrival}'
+        limit = want + _SPARE
+        while True:
+            sql = _select(snapshot, files, self.fields, condition)
+            rows = session.rows(f"{sql} ORDER BY {order} LIMIT {limit}", parameters)
+            found = self._merge([], list(map(self.make, rows)), want)
+            if len(found) == want or len(rows) < limit:
+                return found
+            limit *= 2
+
+    def _merge(self, found: list[RowT], more: list[RowT], want: int) -> list[RowT]:
+        unique: dict[tuple[int, str], RowT] = {}
+        for row in (*found, *more):
+            unique.setdefault(self.key(row), row)
+        return sorted(unique.values(), key=self.key, reverse=True)[:want]
+
+
+def _batches(files: Sequence[File], rows: int) -> Iterator[list[File]]:
+    """Runs of files with at least so many rows, each run four times the one before."""
+    batch: list[File] = []
+    held = 0
+    for file in files:
+        batch.append(file)
+        held += file.rows
+        if held >= rows:
+            yield batch
+            batch, held, rows = [], 0, rows * 4
+    if batch:
+        yield batch
+
+
+def _select(snapshot: Snapshot, files: Sequence[File], fields: str, condition: str) -> str:
+    metrics.FILES.inc(len(files))
+    return f"SELECT {fields} FROM {relation(snapshot, files)} WHERE {condition}"  # noqa: S608

@@ -1,0 +1,52 @@
+"""What a connection needs to know of each kind of row."""
+
+from datetime import date
+
+from tapehouse_query import cursor
+from tapehouse_query.reads import alerts, candles, daily, symbols, trades
+from tapehouse_query.reads.pages import Page
+from tapehouse_query.schema.connection import Rows, plain_columns
+from tapehouse_query.schema.scalars import format_time
+from tapehouse_query.schema.types import (
+    DailySummary,
+    MinuteCandle,
+    Symbol,
+    Trade,
+    TradeAlert,
+)
+
+_TRADE = plain_columns(trades.Trade, timestamp=format_time)
+_CANDLE = plain_columns(candles.Candle, timestamp=format_time)
+_SUMMARY = plain_columns(daily.Summary, trading_date=date.isoformat)
+_SYMBOL = plain_columns(symbols.Instrument)
+_ALERT = plain_columns(alerts.Alert, triggered_at=format_time)
+
+
+def trade_rows(page: Page[trades.Trade]) -> Rows[trades.Trade, Trade]:
+    """Trades."""
+    return Rows(page, "trades", trades.key, Trade.of, _TRADE)
+
+
+def candle_rows(page: Page[candles.Candle], kind: str) -> Rows[candles.Candle, MinuteCandle]:
+    """Candles; their cursors belong to a symbol and an interval."""
+    return Rows(page, kind, candles.key, MinuteCandle.of, _CANDLE)
+
+
+def summary_rows(page: Page[daily.Summary]) -> Rows[daily.Summary, DailySummary]:
+    """Daily summaries."""
+    return Rows(page, "daily", daily.key, DailySummary.of, _SUMMARY)
+
+
+def symbol_rows(page: Page[symbols.Instrument]) -> Rows[symbols.Instrument, Symbol]:
+    """Instruments."""
+    return Rows(page, "symbols", symbols.key, Symbol.of, _SYMBOL)
+
+
+def alert_rows(page: Page[alerts.Alert]) -> Rows[alerts.Alert, TradeAlert]:
+    """Alerts."""
+    return Rows(page, "alerts", alerts.key, TradeAlert.of, _ALERT)
+
+
+def time_and_id(key: cursor.Key | None) -> tuple[int, str] | None:
+    """The key of a list that is sorted by a number and a text."""
+    return None if key is None else (int(key[0]), str(key[1]))

@@ -1,0 +1,192 @@
+"""Watchlists: named lists of symbols, kept per user in SQLite or PostgreSQL."""
+
+import importlib
+import sqlite3
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tapehouse_query.errors import BadInputError, UnavailableError
+
+MAX_LISTS = 100
+MAX_SYMBOLS = 500
+_MAX_NAME = 100
+
+_SCHEMA = (
+    """CREATE TABLE IF NOT EXISTS watchlist (
+      id TEXT PRIMARY KEY, owner TEXT NOT NULL, name TEXT NOT NULL, created_at TEXT NOT NULL,
+      UNIQUE (owner, name))""",
+    """CREATE TABLE IF NOT EXISTS watchlist_symbol (
+      watchlist TEXT NOT NULL REFERENCES watchlist (id) ON DELETE CASCADE,
+      symbol TEXT NOT NULL, PRIMARY KEY (watchlist, symbol))""",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Watchlist:
+    """One list; symbols in alphabetical order."""
+
+    id: str
+    name: str
+    created_at: datetime
+    symbols: tuple[str, ...]
+
+
+class Watchlists:
+    """All users' lists. Thread-safe; every method is one transaction."""
+
+    def __init__(self, connect: Callable[[], Any], mark: str) -> None:
+        self._connect = connect
+        self._mark = mark
+        """The placeholder in SQL of this database's driver."""
+        self._lock = threading.Lock()
+        self._ready = False
+
+    def of(self, owner: str) -> list[Watchlist]:
+        """The user's lists by name."""
+        with self._transaction() as run:
+            return _lists(run, "owner = ?", owner)
+
+    def create(self, owner: str, name: str, symbols: Sequence[str] = ()) -> Watchlist:
+        """A new list.
+
+        Raises:
+            BadInputError: the name is taken, empty or too long, or there are too many.
+        """
+        if not name.strip() or len(name) > _MAX_NAME:
+            raise BadInputError("name", name, f"must have from 1 to {_MAX_NAME} characters")
+        _check_size(symbols)
+        made = Watchlist(str(uuid.uuid4()), name, datetime.now(UTC), tuple(sorted(set(symbols))))
+        with self._transaction() as run:
+            mine = _lists(run, "owner = ?", owner)
+            if name in {one.name for one in mine}:
+                raise BadInputError("name", name, "is taken: choose another")
+            if len(mine) >= MAX_LISTS:
+                raise BadInputError("name", name, f"there are {MAX_LISTS} lists: delete one first")
+            row = (made.id, owner, name, made.created_at.isoformat())
+            run("INSERT INTO watchlist (id, owner, name, created_at) VALUES (?, ?, ?, ?)", *row)
+            _add(run, made.id, made.symbols)
+        return made
+
+    def add(self, owner: str, id: str, symbols: Sequence[str]) -> Watchlist:  # noqa: A002
+        """Put symbols on a list; those that are on it stay.
+
+        Raises:
+            BadInputError: no such list of this user, or it would be too long.
+        """
+        with self._transaction() as run:
+            mine = _mine(run, owner, id)
+            new = sorted(set(symbols) - set(mine.symbols))
+            _check_size([*mine.symbols, *new])
+            _add(run, id, new)
+            return _mine(run, owner, id)
+
+    def remove(self, owner: str, id: str, symbols: Sequence[str]) -> Watchlist:  # noqa: A002
+        """Take symbols off a list.
+
+        Raises:
+            BadInputError: no such list of this user.
+        """
+        with self._transaction() as run:
+            _mine(run, owner, id)
+            for symbol in symbols:
+                run("DELETE FROM watchlist_symbol WHERE watchlist = ? AND symbol = ?", id, symbol)
+            return _mine(run, owner, id)
+
+    def delete(self, owner: str, id: str) -> None:  # noqa: A002
+        """Delete a list.
+
+        Raises:
+            BadInputError: no such list of this user.
+        """
+        with self._transaction() as run:
+            _mine(run, owner, id)
+            run("DELETE FROM watchlist_symbol WHERE watchlist = ?", id)
+            run("DELETE FROM watchlist WHERE id = ?", id)
+
+    @contextmanager
+    def _transaction(self) -> Iterator["Run"]:
+        with self._lock, closing(self._connect()) as connection:
+            cursor = connection.cursor()
+
+            def run(sql: str, *values: Any) -> list[tuple[Any, ...]]:
+                cursor.execute(sql.replace("?", self._mark), values)
+                return list(cursor.fetchall()) if cursor.description else []
+
+            if not self._ready:
+                for statement in _SCHEMA:
+                    run(statement)
+                self._ready = True
+            yield run
+            connection.commit()
+
+
+Run = Callable[..., list[tuple[Any, ...]]]
+
+
+def open_watchlists(place: str) -> Watchlists:
+    """The lists kept at a `postgresql://` URL or in a SQLite file.
+
+    Nothing is opened before the first use; an empty place makes every use an `UnavailableError`.
+    """
+    if place.startswith(("postgresql://", "postgres://")):
+        return Watchlists(lambda: _postgres(place), "%s")
+    return Watchlists(lambda: _sqlite(place), "?")
+
+
+def _sqlite(place: str) -> sqlite3.Connection:
+    if not place:
+        raise UnavailableError("watchlists are not kept here: set TAPEHOUSE_DATA or WATCHLISTS_URL")
+    try:
+        Path(place).parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(place, timeout=5)
+        connection.execute("PRAGMA journal_mode = WAL")
+    except (OSError, sqlite3.OperationalError) as error:
+        raise UnavailableError("the file of the watchlists cannot be written") from error
+    return connection
+
+
+def _postgres(url: str) -> Any:
+    driver = importlib.import_module("psycopg")
+    try:
+        return driver.connect(url, connect_timeout=5)
+    except driver.OperationalError as error:
+        raise UnavailableError("the database of the watchlists does not answer") from error
+
+
+def _lists(run: Run, condition: str, *values: Any) -> list[Watchlist]:
+    found = run(
+        f"SELECT id, name, created_at FROM watchlist WHERE {condition} ORDER BY name",  # noqa: S608
+        *values,
+    )
+    return [
+        Watchlist(id, name, datetime.fromisoformat(created), _symbols(run, id))
+        for id, name, created in found  # noqa: A001
+    ]
+
+
+def _symbols(run: Run, id: str) -> tuple[str, ...]:  # noqa: A002
+    rows = run("SELECT symbol FROM watchlist_symbol WHERE watchlist = ? ORDER BY symbol", id)
+    return tuple(symbol for (symbol,) in rows)
+
+
+def _mine(run: Run, owner: str, id: str) -> Watchlist:  # noqa: A002
+    found = _lists(run, "owner = ? AND id = ?", owner, id)
+    if not found:
+        raise BadInputError("watchlistId", id, "no list of yours has this id: see myWatchlists")
+    return found[0]
+
+
+def _add(run: Run, id: str, symbols: Sequence[str]) -> None:  # noqa: A002
+    for symbol in symbols:
+        run("INSERT INTO watchlist_symbol (watchlist, symbol) VALUES (?, ?)", id, symbol)
+
+
+def _check_size(symbols: Sequence[str]) -> None:
+    if len(symbols) > MAX_SYMBOLS:
+        raise BadInputError("symbols", len(symbols), f"a list holds at most {MAX_SYMBOLS} symbols")
