@@ -32,10 +32,7 @@ class Directory:
         Raises:
             LaptopError: no such directory, or a file in it is not right; names file and line.
         """
-        if not path.is_dir():
-            raise LaptopError(f"{path} is not a directory of resources")
-        for file in _files(path):
-            _parsed(file)
+        check_files(path)
         if (path / KUSTOMIZATION).exists():
             documents = _kustomized(path, kubectl)
         else:
@@ -69,6 +66,18 @@ class Directory:
         """The namespaces its resources are in, in order of appearance."""
         named = [item["metadata"].get("namespace") for item in self.manifests]
         return tuple(dict.fromkeys(name for name in named if name)) or (DEFAULT_NAMESPACE,)
+
+
+def check_files(path: Path) -> None:
+    """Read every YAML file that belongs to a directory.
+
+    Raises:
+        LaptopError: no such directory, or a file in it is not right; names file and line.
+    """
+    if not path.is_dir():
+        raise LaptopError(f"{path} is not a directory of resources")
+    for file in _files(path):
+        _parsed(file)
 
 
 def _files(path: Path) -> Iterator[Path]:

@@ -16,7 +16,7 @@ from tapehouse_laptop.cache import Progress
 from tapehouse_laptop.components import Components
 from tapehouse_laptop.controlplane import binaries, given
 from tapehouse_laptop.controlplane.binaries import Binaries
-from tapehouse_laptop.directory import KUSTOMIZATION, Directory
+from tapehouse_laptop.directory import KUSTOMIZATION, Directory, check_files
 from tapehouse_laptop.errors import LaptopError
 from tapehouse_laptop.kubeapi import Kube
 from tapehouse_laptop.net import Net
@@ -49,6 +49,9 @@ class Up:
         Raises:
             LaptopError: the machine or the directory is not right, or it took too long.
         """
+        # What fails at once is looked at before what takes minutes.
+        check_files(self.directory)
+        surroundings.check_disk(self.state.root)
         self.state.ensure()
         programs = await asyncio.to_thread(prepare, self.screen.note)
         directory = Directory.read(self.directory, programs["kubectl"])
