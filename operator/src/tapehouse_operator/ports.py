@@ -65,8 +65,7 @@ class Backend(Protocol):
 
 
 class Catalog(Protocol):
-    """Tables outside Kubernetes. A call never raises for the catalog's sake: a state that does
-    not exist and has an `error` says that the catalog could not be asked."""
+    """Tables outside Kubernetes. Every call raises `NotReady` when the catalog does not answer."""
 
     async def ensure(self, table: Table) -> TableState:
         """Create or evolve `table`; what cannot be done is told in the state's `error`."""
@@ -76,6 +75,6 @@ class Catalog(Protocol):
         """The table as the catalog has it."""
         ...
 
-    async def drop(self, identifier: str, owner: str) -> TableState:
+    async def drop(self, identifier: str, owner: str) -> None:
         """Drop the table with its data, if `owner` is whose it is."""
         ...

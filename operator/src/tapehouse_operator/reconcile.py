@@ -17,7 +17,7 @@ from tapehouse_operator.errors import NotReady, Rejected, Unavailable
 from tapehouse_operator.kinds.contract import Applied, Key, Observed, Refs, Subject, Verdict, World
 from tapehouse_operator.names import FINALIZER, LABEL_ROLE, SETTINGS
 from tapehouse_operator.ports import Backend, Catalog
-from tapehouse_operator.report import Cause, Report, compose, difference, is_ready
+from tapehouse_operator.report import REASONS, Cause, Report, compose, difference, is_ready
 from tapehouse_operator.rollout import (
     REVISION_API,
     REVISION_KIND,
@@ -166,6 +166,8 @@ class Reconciler:
             retry |= await self._make_tables(scene, intent, tables)
             drift = await self._apply(scene.subject, intent, live)
             await self._prune(scene, intent, live)
+        except NotReady as e:
+            obstacle, retry = Cause(REASONS[e.reason], e.message), True
         except Rejected as e:
             if e.is_stale:
                 raise
@@ -333,9 +335,7 @@ class Reconciler:
         for resource in scene.versions.resources:
             if resource.spec.deletion_policy is DeletionPolicy.DELETE:
                 for identifier in sorted(scene.kind.refs(resource, scene.world.settings).tables):
-                    state = await catalog.drop(identifier, owner)
-                    if state.error and not state.exists:
-                        raise NotReady(Reason.CATALOG_UNAVAILABLE, state.error)
+                    await catalog.drop(identifier, owner)
 
     def _age(self, since: str) -> float:
         return (self.backend.now() - datetime.fromisoformat(since)).total_seconds()

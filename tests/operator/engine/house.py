@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tapehouse_operator.api.base import Reason
 from tapehouse_operator.backends.informer import Informer, Listener
 from tapehouse_operator.backends.kube import Ref, Scope
 from tapehouse_operator.backends.memory import MemoryKube
 from tapehouse_operator.emit.core import Table, TableState
+from tapehouse_operator.errors import NotReady
 from tapehouse_operator.names import API_VERSION, SETTINGS
 from tapehouse_operator.shell.engine import Engine
 
@@ -29,24 +31,23 @@ class TableShelf:
         self.calls: list[str] = []
 
     async def ensure(self, table: Table) -> TableState:
-        self.calls.append(f"ensure {table.identifier}")
-        if self.down:
-            return TableState(table.identifier, exists=False, error="unreachable")
+        self._call("ensure", table.identifier)
         self.tables.setdefault(table.identifier, table.owner)
-        return await self.state(table.identifier)
+        return TableState(table.identifier, exists=True)
 
     async def state(self, identifier: str) -> TableState:
-        if self.down:
-            return TableState(identifier, exists=False, error="unreachable")
+        self._call("state", identifier)
         return TableState(identifier, exists=identifier in self.tables)
 
-    async def drop(self, identifier: str, owner: str) -> TableState:
-        self.calls.append(f"drop {identifier}")
-        if self.down:
-            return TableState(identifier, exists=False, error="unreachable")
+    async def drop(self, identifier: str, owner: str) -> None:
+        self._call("drop", identifier)
         if self.tables.get(identifier) == owner:
             del self.tables[identifier]
-        return await self.state(identifier)
+
+    def _call(self, verb: str, identifier: str) -> None:
+        self.calls.append(f"{verb} {identifier}")
+        if self.down:
+            raise NotReady(Reason.CATALOG_UNAVAILABLE, "the catalog cannot be reached")
 
 
 class Controllers:
@@ -64,6 +65,8 @@ class Controllers:
         for ref, body in list(self._kube.objects.items()):
             if ref.kind == "Deployment":
                 status = {"observedGeneration": body["metadata"]["generation"]}
+                if body.get("status") == status:
+                    continue
                 self._kube.edit(ref, {"status": status}, "status", "kubelet")
             elif ref.kind == "Pod" and not (body.get("status") or {}).get("phase"):
                 self._kube.edit(ref, {"status": _ended(body, self._kube.now)}, "status", "kubelet")

@@ -386,7 +386,10 @@ def test_a_catalog_that_is_down_blocks_only_those_who_need_it():
             h.put("free")
             await h.settle()
             assert h.condition("free", "Ready")[0] == "True"
-            assert "unreachable" in h.condition("w", "Ready")[2]
+            assert h.condition("w", "Ready")[1:] == (
+                "CatalogUnavailable",
+                "the catalog cannot be reached",
+            )
             h.shelf.down = False
             await h.settle()
             assert h.condition("w", "Ready")[0] == "True"

@@ -250,7 +250,8 @@ class ClusterBackend:
         if entry is not None or ref.api_version == API_VERSION or ref in self._absent:
             return entry
         if ref not in self._reads:
-            self._reads[ref] = asyncio.create_task(self._read(ref), name=f"read {ref}")
+            self._reads[ref] = task = asyncio.create_task(self._read(ref), name=f"read {ref}")
+            task.add_done_callback(_retrieved)
         await asyncio.shield(self._reads[ref])
         return self.store.get(ref)
 
@@ -338,6 +339,12 @@ class ClusterBackend:
         if entry is None:
             raise Rejected(404, "NotFound", f"{ref.kind} {ref.name} was deleted while written")
         return entry
+
+
+def _retrieved(task: asyncio.Task[None]) -> None:
+    """Whoever asked may be gone by the time the answer is an error."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _check_owner(ref: Ref, known: Entry, owner: str) -> None:

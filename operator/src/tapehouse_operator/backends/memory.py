@@ -6,12 +6,12 @@ one value.
 """
 
 import asyncio
-import copy
 import itertools
-import json
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+import orjson
 
 from tapehouse_operator.backends.kube import Body, Page, Ref, Scope, WatchEvent
 from tapehouse_operator.backends.memory_fields import apply_fields, disown, field_set
@@ -73,13 +73,13 @@ class MemoryKube:
         await self._call("get", ref)
         found = self.objects.get(ref)
         self.interference.after("get", ref)
-        return copy.deepcopy(found)
+        return None if found is None else _copy(found)
 
     async def list(self, scope: Scope) -> AsyncIterator[Page]:
         """See `Kube.list`."""
         await self._call("list", scope)
         version = str(self._version)
-        items = [copy.deepcopy(o) for o in self._matching(scope)]
+        items = [_copy(o) for o in self._matching(scope)]
         for start in range(0, max(len(items), 1), PAGE_SIZE):
             await asyncio.sleep(0)
             page = tuple(_shown(scope, item) for item in items[start : start + PAGE_SIZE])
@@ -118,14 +118,14 @@ class MemoryKube:
         if not dry_run:
             after = self._store("apply", ref, before, after)
         self.interference.after("apply", ref)
-        return copy.deepcopy(after)
+        return _copy(after)
 
     async def merge(self, ref: Ref, patch: Body, subresource: str = "") -> Body:
         """See `Kube.merge`."""
         await self._call("merge", ref)
         after = self._merged(ref, patch, subresource)
         self.interference.after("merge", ref)
-        return copy.deepcopy(after)
+        return _copy(after)
 
     async def delete(self, ref: Ref, *, uid: str, resource_version: str = "") -> None:
         """See `Kube.delete`."""
@@ -143,7 +143,7 @@ class MemoryKube:
     def create(self, body: Body, manager: str = "kubectl") -> dict[str, Any]:
         """Somebody else creates an object."""
         ref = reference(body)
-        after = copy.deepcopy(dict(body))
+        after = _copy(body)
         after["metadata"]["managedFields"] = [_entry(manager, "Update", field_set(body))]
         return self._store("create", ref, None, after)
 
@@ -211,7 +211,7 @@ class MemoryKube:
     def _store(
         self, verb: str, ref: Ref, before: dict[str, Any] | None, after: dict[str, Any]
     ) -> dict[str, Any]:
-        after = copy.deepcopy(after)
+        after = _copy(after)
         meta = after["metadata"]
         if before is None:
             meta["uid"] = f"uid-{next(self._uids):06d}"
@@ -268,7 +268,7 @@ class MemoryKube:
         is_now = event.type != "DELETED" and _selected(scope, event.object)
         if was or is_now:
             kind = "DELETED" if not is_now else "MODIFIED" if was else "ADDED"
-            shown = _shown(scope, copy.deepcopy(dict(event.object)))
+            shown = _shown(scope, _copy(event.object))
             watcher.events.put_nowait(WatchEvent(kind, shown))
 
 
@@ -276,10 +276,15 @@ def _entry(manager: str, operation: str, fields: Mapping[str, Any]) -> dict[str,
     return {"manager": manager, "operation": operation, "fieldsV1": fields}
 
 
-def _content(body: Body) -> str:
+def _copy(body: Body) -> dict[str, Any]:
+    copied: dict[str, Any] = orjson.loads(orjson.dumps(body))
+    return copied
+
+
+def _content(body: Body) -> bytes:
     volatile = ("resourceVersion", "generation")
     meta = {k: v for k, v in body["metadata"].items() if k not in volatile}
-    return json.dumps({**body, "metadata": meta}, sort_keys=True)
+    return orjson.dumps({**body, "metadata": meta}, option=orjson.OPT_SORT_KEYS)
 
 
 def _merge(target: Any, patch: Any) -> Any:

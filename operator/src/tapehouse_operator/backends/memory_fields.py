@@ -1,9 +1,10 @@
 """Server-side apply on plain dictionaries: who owns which field, and what follows from it."""
 
-import copy
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+import orjson
 
 from tapehouse_operator.names import FIELD_MANAGER
 
@@ -21,14 +22,16 @@ def field_set(body: Mapping[str, Any]) -> FieldSet:
 
 def apply_fields(before: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> dict[str, Any]:
     """`before` with every field of `wanted`, without those our manager no longer wants."""
-    after: dict[str, Any] = copy.deepcopy(dict(before or {}))
+    after: dict[str, Any] = _copy(before or {})
     after["apiVersion"], after["kind"] = wanted["apiVersion"], wanted["kind"]
     meta = after.setdefault("metadata", {})
     for name in ("name", "namespace"):
         if name in wanted["metadata"]:
             meta[name] = wanted["metadata"][name]
     managed = [m for m in meta.get("managedFields", ()) if not _is_ours(m)]
-    former: FieldSet = next((m["fieldsV1"] for m in meta.get("managedFields", ()) if _is_ours(m)), {})
+    former: FieldSet = next(
+        (m["fieldsV1"] for m in meta.get("managedFields", ()) if _is_ours(m)), {}
+    )
     leaves = dict(_leaves(wanted))
     shared = {path for m in managed for path in _paths(m["fieldsV1"])}
     for path in _paths(former):
@@ -48,7 +51,7 @@ def disown(before: Mapping[str, Any], after: dict[str, Any], manager: str) -> No
     old, new = dict(_leaves(before)), dict(_leaves(after))
     changed = [path for path, value in new.items() if old.get(path, _MISSING) != value]
     touched = [*changed, *(path for path in old if path not in new)]
-    managed = copy.deepcopy(after["metadata"].get("managedFields", []))
+    managed = _copy(after["metadata"].get("managedFields", []))
     for path in touched:
         managed = [{**m, "fieldsV1": _without(m["fieldsV1"], path)} for m in managed]
     if changed:
@@ -58,6 +61,10 @@ def disown(before: Mapping[str, Any], after: dict[str, Any], manager: str) -> No
 
 
 _MISSING = object()
+
+
+def _copy(value: Any) -> Any:
+    return orjson.loads(orjson.dumps(value))
 
 
 def _is_ours(entry: Mapping[str, Any]) -> bool:
@@ -136,9 +143,9 @@ def _set(body: dict[str, Any], path: Path, value: Any) -> None:
                 at[part[2:]] = {}
             at = at[part[2:]]
     if last.startswith("k:"):
-        at[:] = [*(o for o in at if o["uid"] != value["uid"]), copy.deepcopy(dict(value))]
+        at[:] = [*(o for o in at if o["uid"] != value["uid"]), _copy(value)]
     else:
-        at[last[2:]] = copy.deepcopy(value)
+        at[last[2:]] = _copy(value)
 
 
 def _remove(body: dict[str, Any], path: Path) -> None:
