@@ -1,17 +1,20 @@
-"""The Iceberg backend against a real PyIceberg catalog on SQLite."""
+"""The Iceberg backend against a real REST catalog."""
 
 import asyncio
+import os
 import time
 from dataclasses import replace
 
 import pyarrow as pa
 import pytest
-from pyiceberg.catalog.sql import SqlCatalog
-from pyiceberg.exceptions import CommitFailedException
+from pyiceberg.catalog import load_catalog
+from pyiceberg.types import StringType
 from tapehouse_operator.backends.catalog import IcebergCatalog, rest_catalog
 from tapehouse_operator.emit.core import Column, Table
 from tapehouse_operator.emit.iceberg import KEY_PROPERTY, OWNER_PROPERTY, table
 from tapehouse_operator.errors import NotReady
+
+from tests.streams.platform import catalog_server
 
 COLUMNS = (
     Column("trade_id", "string", required=True, doc="who"),
@@ -41,23 +44,32 @@ def changed(name: str, /, **changes: object) -> tuple[Column, ...]:
     return tuple(replace(c, **changes) if c.name == name else c for c in COLUMNS)
 
 
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory):
+    pid = os.getpid()
+    host = f"127.85.{pid // 250 % 250 + 1}.{pid % 250 + 1}"
+    with catalog_server(tmp_path_factory.mktemp("catalog"), host) as server:
+        yield server.uri
+
+
 @pytest.fixture
-def sql(tmp_path):
-    catalog = SqlCatalog(
-        "test", uri=f"sqlite:///{tmp_path}/catalog.db", warehouse=f"file://{tmp_path}/warehouse"
-    )
+def rest(uri):
+    """What plain PyIceberg sees of the catalog; empty again afterwards."""
+    catalog = load_catalog("test", type="rest", uri=uri)
     yield catalog
+    for name in catalog.list_tables("bronze") if catalog.namespace_exists("bronze") else ():
+        catalog.drop_table(name)
     catalog.close()
 
 
 @pytest.fixture
-def backend(sql):
-    made = IcebergCatalog(lambda: sql)
+def backend(rest, uri):
+    made = rest_catalog(uri)
     yield made
     made.close()
 
 
-async def test_a_new_table_is_as_declared(backend, sql):
+async def test_a_new_table_is_as_declared(backend, rest):
     state = await backend.ensure(wanted())
 
     assert state.error == ""
@@ -65,21 +77,21 @@ async def test_a_new_table_is_as_declared(backend, sql):
     assert state.columns == COLUMNS
     assert state.partition == ("day(at)", "bucket(16, symbol)")
     assert state.sort == ("symbol", "at desc")
-    assert state.uuid == str(sql.load_table(ID).metadata.table_uuid)
+    assert state.uuid == str(rest.load_table(ID).metadata.table_uuid)
     assert state.properties[OWNER_PROPERTY] == "ns/bronze-trades"
     assert state.properties[KEY_PROPERTY] == "trade_id"
-    assert sql.load_table(ID).format_version == 2
-    assert sql.load_table(ID).schema().identifier_field_ids == []
+    assert rest.load_table(ID).format_version == 2
+    assert rest.load_table(ID).schema().identifier_field_ids == []
 
 
-async def test_a_table_in_sync_is_not_committed_to(backend, sql):
+async def test_a_table_in_sync_is_not_committed_to(backend, rest):
     await backend.ensure(wanted())
-    before = sql.load_table(ID).metadata_location
+    before = rest.load_table(ID).metadata_location
 
     state = await backend.ensure(wanted())
 
     assert state.error == ""
-    assert sql.load_table(ID).metadata_location == before
+    assert rest.load_table(ID).metadata_location == before
 
 
 async def test_state_tells_what_is_and_what_is_not(backend):
@@ -106,7 +118,7 @@ EVOLUTIONS = {
 
 
 @pytest.mark.parametrize("name", EVOLUTIONS)
-async def test_compatible_changes_are_one_commit_in_place(backend, sql, name):
+async def test_compatible_changes_are_one_commit_in_place(backend, rest, name):
     first = await backend.ensure(wanted())
     columns = EVOLUTIONS[name]
     renamed = {c.previous_name: c.name for c in columns if c.previous_name}
@@ -115,16 +127,16 @@ async def test_compatible_changes_are_one_commit_in_place(backend, sql, name):
         partition=("day(at)", f"bucket(16, {renamed.get('symbol', 'symbol')})"),
         sort=(renamed.get("symbol", "symbol"), "at desc"),
     )
-    log = len(sql.load_table(ID).metadata.metadata_log)
+    log = len(rest.load_table(ID).metadata.metadata_log)
 
     state = await backend.ensure(declared)
 
     assert state.error == ""
     assert state.columns == tuple(replace(c, previous_name=None) for c in columns)
     assert state.uuid == first.uuid
-    assert len(sql.load_table(ID).metadata.metadata_log) == log + 1
+    assert len(rest.load_table(ID).metadata.metadata_log) == log + 1
     assert await backend.ensure(declared) == state
-    assert len(sql.load_table(ID).metadata.metadata_log) == log + 1
+    assert len(rest.load_table(ID).metadata.metadata_log) == log + 1
 
 
 REFUSALS = {
@@ -140,17 +152,17 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("name", REFUSALS)
-async def test_other_changes_are_refused_with_the_reason_and_change_nothing(backend, sql, name):
+async def test_other_changes_are_refused_with_the_reason_and_change_nothing(backend, rest, name):
     columns, sentence = REFUSALS[name]
     await backend.ensure(wanted())
-    before = sql.load_table(ID).metadata_location
+    before = rest.load_table(ID).metadata_location
 
     state = await backend.ensure(wanted(*columns))
 
     assert sentence in state.error
     assert state.exists
     assert state.columns == COLUMNS
-    assert sql.load_table(ID).metadata_location == before
+    assert rest.load_table(ID).metadata_location == before
 
 
 async def test_a_column_goes_only_when_allowed(backend):
@@ -162,11 +174,11 @@ async def test_a_column_goes_only_when_allowed(backend):
     assert state.columns == COLUMNS[:-1]
 
 
-async def test_rows_survive_a_rename_and_a_widening(backend, sql):
+async def test_rows_survive_a_rename_and_a_widening(backend, rest):
     await backend.ensure(wanted(partition=(), sort=()))
-    schema = sql.load_table(ID).schema().as_arrow()
+    schema = rest.load_table(ID).schema().as_arrow()
     row = {"trade_id": "t1", "symbol": "AAPL", "price": 1.5, "quantity": 3}
-    sql.load_table(ID).append(pa.Table.from_pylist([row], schema=schema))
+    rest.load_table(ID).append(pa.Table.from_pylist([row], schema=schema))
 
     columns = tuple(
         {
@@ -177,7 +189,9 @@ async def test_rows_survive_a_rename_and_a_widening(backend, sql):
     )
     await backend.ensure(wanted(*columns, partition=(), sort=()))
 
-    (read,) = sql.load_table(ID).scan(selected_fields=("ticker", "quantity")).to_arrow().to_pylist()
+    (read,) = (
+        rest.load_table(ID).scan(selected_fields=("ticker", "quantity")).to_arrow().to_pylist()
+    )
     assert read == {"ticker": "AAPL", "quantity": 3}
 
 
@@ -198,19 +212,19 @@ async def test_partition_sort_and_properties_evolve(backend):
     assert set(back.partition) == {"day(at)", "bucket(16, symbol)"}
 
 
-async def test_a_table_of_another_resource_is_left_alone(backend, sql):
+async def test_a_table_of_another_resource_is_left_alone(backend, rest):
     await backend.ensure(wanted())
-    before = sql.load_table(ID).metadata_location
+    before = rest.load_table(ID).metadata_location
 
     state = await backend.ensure(wanted(*COLUMNS, Column("x", "int"), owner="other/trades"))
 
     assert state.error == f"table {ID} belongs to ns/bronze-trades; name another identifier"
-    assert sql.load_table(ID).metadata_location == before
+    assert rest.load_table(ID).metadata_location == before
 
 
-async def test_a_table_without_an_owner_is_adopted(backend, sql):
+async def test_a_table_without_an_owner_is_adopted(backend, rest):
     await backend.ensure(wanted())
-    with sql.load_table(ID).transaction() as txn:
+    with rest.load_table(ID).transaction() as txn:
         txn.remove_properties(OWNER_PROPERTY)
 
     state = await backend.ensure(wanted())
@@ -230,31 +244,36 @@ async def test_drop_minds_the_owner_and_forgives_absence(backend):
     await backend.drop(ID, "ns/bronze-trades")
 
 
-async def test_many_at_once_make_each_table_once(backend, sql):
+async def test_many_at_once_make_each_table_once(backend, rest):
     tables = [replace(wanted(), identifier=f"bronze.t{n % 3}") for n in range(9)]
 
     states = await asyncio.gather(*(backend.ensure(t) for t in tables))
 
     assert [s.error for s in states] == [""] * 9
-    assert len(sql.list_tables("bronze")) == 3
+    assert len(rest.list_tables("bronze")) == 3
 
 
-async def test_a_commit_by_somebody_else_is_retried(backend, sql, monkeypatch):
+async def test_a_commit_by_somebody_else_is_retried(rest, monkeypatch):
+    backend = IcebergCatalog(lambda: rest)
     await backend.ensure(wanted())
-    real, calls = sql.commit_table, []
+    real, calls = rest.commit_table, []
 
-    def racing(*args, **kwargs):
+    def racing(table, requirements, updates):
         calls.append(1)
         if len(calls) == 1:
-            raise CommitFailedException("somebody else was faster")
-        return real(*args, **kwargs)
+            with load_catalog("other", type="rest", uri=rest.uri).load_table(ID).transaction() as t:
+                t.update_schema().add_column("other", StringType()).commit()
+        return real(table, requirements, updates)
 
-    monkeypatch.setattr(sql, "commit_table", racing)
+    monkeypatch.setattr(rest, "commit_table", racing)
 
-    state = await backend.ensure(wanted(*COLUMNS, Column("venue", "string")))
+    state = await backend.ensure(
+        wanted(*COLUMNS, Column("other", "string"), Column("venue", "string"))
+    )
+    backend.close()
 
     assert state.error == ""
-    assert state.columns[-1].name == "venue"
+    assert [c.name for c in state.columns[-2:]] == ["other", "venue"]
     assert len(calls) == 2
 
 
@@ -270,10 +289,10 @@ async def test_a_catalog_that_is_not_there_is_a_sentence():
     assert "\n" not in caught.value.message
 
 
-async def test_a_catalog_that_hangs_is_a_sentence(sql):
+async def test_a_catalog_that_hangs_is_a_sentence(rest):
     def hanging():
         time.sleep(0.3)
-        return sql
+        return rest
 
     backend = IcebergCatalog(hanging, timeout=0.05)
 
@@ -282,14 +301,14 @@ async def test_a_catalog_that_hangs_is_a_sentence(sql):
     backend.close()
 
 
-async def test_a_catalog_that_comes_back_is_connected_to_again(sql):
+async def test_a_catalog_that_comes_back_is_connected_to_again(rest):
     attempts = []
 
     def flaky():
         attempts.append(1)
         if len(attempts) == 1:
             raise ConnectionError("refused")
-        return sql
+        return rest
 
     backend = IcebergCatalog(flaky)
     with pytest.raises(NotReady):
