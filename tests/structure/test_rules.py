@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 OPERATOR = ROOT / "operator/src/tapehouse_operator"
 PURE = ("api", "emit", "kinds", "rollout.py", "reconcile.py")
 IMPURE = {"os", "socket", "subprocess", "httpx", "aiohttp", "time", "random", "secrets"}
-CLIENTS = {"kubernetes", "aiohttp", "pyiceberg", "confluent_kafka"}
+CLIENTS = {"kubernetes", "pyiceberg", "confluent_kafka"}
 WORKLOADS = ("tape", "feed", "lakehouse", "query")
 
 

@@ -43,6 +43,8 @@ _CONFIGURATION: Mapping[str, str] = {
     "restart-strategy.exponential-delay.attempts-before-reset-backoff": "15",
     "heartbeat.interval": "5 s",
     "heartbeat.timeout": "30 s",
+    # A busy machine is slow, not dead: deploying a wide job must not time out and start over.
+    "pekko.ask.timeout": "60 s",
     # SQL over JSON and Parquet lives on the heap; sorting and RocksDB would use managed memory.
     "taskmanager.memory.managed.fraction": "0.1",
     "taskmanager.memory.jvm-metaspace.size": "192m",
