@@ -22,7 +22,7 @@ from tapehouse_feed.simulator.server import PORT as SIMULATOR_PORT
 from tapehouse_feed.sink import Sink
 from tapehouse_feed.sources.websocket import WebSocket
 
-POLL = 0.005
+POLL = 0.02
 """Seconds between looks at delivery reports while records are under way."""
 POLL_EVERY = 500
 """Frames after which reports are taken in the middle of a burst."""

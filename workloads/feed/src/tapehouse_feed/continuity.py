@@ -24,13 +24,15 @@ class Gap(msgspec.Struct, array_like=True):
 
 @dataclass(slots=True)
 class Ledger:
-    """Every number up to `high` has been seen but those in `gaps`.
+    """Every number from `low` to `high` has been seen but those in `gaps`.
 
-    `high` is None before the first number: a source may start anywhere.
+    `high` is None before the first number: a source may start anywhere, and `low` is then where it
+    started. Numbers below `low` have not been seen, but are not missed either.
     """
 
     high: int | None = None
     gaps: list[Gap] = field(default_factory=list)
+    low: int = 0
     opened: int = 0
     """Gaps opened since the start."""
     closed: int = 0
@@ -40,18 +42,24 @@ class Ledger:
 
     def is_new(self, number: int) -> bool:
         """Whether `number` has not been seen."""
-        if self.high is None or number > self.high:
+        if self.high is None or number > self.high or number < self.low:
             return True
         return bool(self.gaps) and self._find(number) is not None
 
     def observe(self, number: int, now: int) -> None:
         """Take note of `number`, seen at `now` (µs since 1970)."""
         high = self.high
-        if high is None or number == high + 1:
+        if high is not None and number == high + 1:
             self.high = number
+        elif high is None:
+            self.low = self.high = number
         elif number > high:
-            self._open(Gap(high + 1, number - 1, now))
+            self._open(Gap(high + 1, number - 1, now), len(self.gaps))
             self.high = number
+        elif number < self.low:
+            if number < self.low - 1:
+                self._open(Gap(number + 1, self.low - 1, now), 0)
+            self.low = number
         else:
             self._fill(number)
 
@@ -60,9 +68,9 @@ class Ledger:
         """How many numbers are missing now."""
         return sum(gap.size for gap in self.gaps)
 
-    def _open(self, gap: Gap) -> None:
+    def _open(self, gap: Gap, index: int) -> None:
         self.opened += 1
-        self.gaps.append(gap)
+        self.gaps.insert(index, gap)
         if len(self.gaps) > MAX_GAPS:
             self.lost += self.gaps.pop(0).size
 
@@ -86,7 +94,7 @@ class Ledger:
     def copy(self) -> "Ledger":
         """A ledger of the same numbers, for writing down while this one goes on."""
         gaps = [Gap(gap.first, gap.last, gap.opened_at) for gap in self.gaps]
-        return Ledger(self.high, gaps)
+        return Ledger(self.high, gaps, self.low)
 
 
 @dataclass(slots=True)

@@ -2,6 +2,7 @@
 
 import decimal
 import enum
+import re
 from collections.abc import Callable, Sequence
 from importlib import resources
 from operator import attrgetter
@@ -208,7 +209,7 @@ def _decoder(event: Event, types: dict[str, Type], rules: Sequence[Rule]) -> Cal
             members.append((field.name, kind) if required else (field.name, kind | None, None))
         shape = msgspec.defstruct(event.name, members, gc=False, kw_only=True)
         return msgspec.json.Decoder(shape).decode
-    except (RuleError, TypeError, ValueError) as error:
+    except (RuleError, TypeError, ValueError, re.error) as error:
         raise DeclarationError(f"{event.name}: {error}") from None
 
 

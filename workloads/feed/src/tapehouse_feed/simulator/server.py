@@ -63,7 +63,7 @@ class Simulator:
 
     def frames(self, first: int) -> Iterator[bytes]:
         """Frames from event `first` on, stamped as they are taken."""
-        held: bytes | None = None
+        held: list[bytes] = []
         for event in self.exchange.events(first):
             if self.last is not None and event.sequence > self.last:
                 break
@@ -72,24 +72,24 @@ class Simulator:
             if not (fresh and self.misbehaviour.any):
                 yield stamp(encode(event), event, time.time_ns() // 1000)
                 continue
-            frame, *others = self._faulty(event)
-            if frame and held is None and self.misbehaviour.reorders(event.sequence):
-                held = frame
+            before, sent = self._faulty(event)
+            yield from before
+            if not held and self.misbehaviour.reorders(event.sequence):
+                held = sent
                 continue
-            yield from filter(None, (*others[:1], frame, held, *others[1:]))
-            held = None
-        if held:
-            yield held
+            yield from sent
+            yield from held
+            held = []
+        yield from held
 
-    def _faulty(self, event: SimulatedEvent) -> tuple[bytes, bytes, bytes]:
-        """The frame, what is sent before it and what is sent after it; empty is nothing."""
+    def _faulty(self, event: SimulatedEvent) -> tuple[list[bytes], list[bytes]]:
+        """A broken frame to send before, if any, and the frame itself: never, once or twice."""
         faults, sequence = self.misbehaviour, event.sequence
         now = time.time_ns() // 1000 - faults.lateness(sequence)
         frame = stamp(encode(event), event, now)
-        before = faults.broken(sequence, frame) or b""
-        if faults.drops(sequence):
-            return b"", before, b""
-        return frame, before, frame if faults.duplicates(sequence) else b""
+        broken = faults.broken(sequence, frame)
+        copies = 0 if faults.drops(sequence) else 2 if faults.duplicates(sequence) else 1
+        return [broken] if broken else [], [frame] * copies
 
 
 class _Client(picows.WSListener):

@@ -1,0 +1,125 @@
+"""A real Kafka broker on an address of its own, that tests may stop and start."""
+
+import os
+import signal
+import subprocess
+import time
+import uuid
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+from tapehouse_laptop import jars
+
+PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@{host}:9093
+listeners=PLAINTEXT://{host}:9092,CONTROLLER://{host}:9093
+advertised.listeners=PLAINTEXT://{host}:9092
+controller.listener.names=CONTROLLER
+log.dirs={home}/logs
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+auto.create.topics.enable=false
+"""
+
+
+def eventually(check: Callable[[], Any], seconds: float = 60, every: float = 0.1) -> Any:
+    """The first truthy answer; the last one is the failure."""
+    end = time.monotonic() + seconds
+    while not (answer := check()):
+        assert time.monotonic() < end, f"not within {seconds:.0f} s: {answer!r}"
+        time.sleep(every)
+    return answer
+
+
+class Broker:
+    """One broker and controller in one JVM."""
+
+    def __init__(self, home: Path, host: str) -> None:
+        self.home = home
+        self.bootstrap = f"{host}:9092"
+        self._properties = home / "server.properties"
+        self._properties.write_text(PROPERTIES.format(host=host, home=home))
+        self._java = ["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+        self._java += ["-cp", f"{jars.kafka()}/*"]
+        self._process: subprocess.Popen[bytes] | None = None
+        cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        storage = ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", self._properties]
+        subprocess.run([*self._java, *storage], check=True, capture_output=True)
+
+    def start(self) -> None:
+        with (self.home / "broker.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*self._java, "kafka.Kafka", self._properties], stdout=log, stderr=log
+            )
+        eventually(self._answers, 90)
+
+    def _answers(self) -> bool:
+        assert self._process
+        assert self._process.poll() is None, (self.home / "broker.log").read_text()[-2000:]
+        try:
+            return bool(self.admin().list_topics(timeout=2).brokers)
+        except KafkaException:
+            return False
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        if self._process:
+            os.kill(self._process.pid, number)
+            self._process.wait(60)
+            self._process = None
+
+    def admin(self) -> AdminClient:
+        quiet = {"log_level": 0}
+        return AdminClient({"bootstrap.servers": self.bootstrap, **quiet})
+
+    def create(self, *topics: NewTopic) -> None:
+        """Create topics and wait until they can be written."""
+        admin = self.admin()
+        for future in admin.create_topics(list(topics), operation_timeout=30).values():
+            future.result()
+
+        def led() -> bool:
+            known = admin.list_topics(timeout=10).topics
+            return all(
+                t.topic in known
+                and len(known[t.topic].partitions) == t.num_partitions
+                and all(p.leader >= 0 for p in known[t.topic].partitions.values())
+                for t in topics
+            )
+
+        eventually(led, 30)
+
+    def records(self, topic: str) -> list[Message]:
+        """Everything in a topic now, partition after partition."""
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self.bootstrap,
+                "group.id": "reader",
+                "enable.auto.commit": False,
+            }
+        )
+        found: list[Message] = []
+        try:
+            partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+            for number in partitions:
+                low, high = consumer.get_watermark_offsets(TopicPartition(topic, number))
+                consumer.assign([TopicPartition(topic, number, low)])
+                while low < high:
+                    for message in consumer.consume(1_000, 5.0):
+                        assert message.error() is None, message.error()
+                        found.append(message)
+                        low = (message.offset() or 0) + 1
+        finally:
+            consumer.close()
+        return found
