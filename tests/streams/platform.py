@@ -17,8 +17,8 @@ from confluent_kafka import KafkaError, Message, Producer
 from pyiceberg.catalog import Catalog, load_catalog
 from pyiceberg.schema import Schema
 from pyiceberg.types import DoubleType, IntegerType, LongType, NestedField, StringType
-
 from tapehouse_laptop import jars, toolchain
+
 from tests.streams.substrate import Substrate, condition, substrate
 from tests.support.controlplane import ApiServer
 
@@ -253,7 +253,7 @@ class Platform:
         assert item
         return item
 
-    def await_stable(self, name: str, revision: int = 1, seconds: float = 120) -> dict[str, Any]:
+    def await_stable(self, name: str, revision: int = 1, seconds: float = 240) -> dict[str, Any]:
         def look() -> dict[str, Any] | None:
             item = self.deployment(name)
             status = item.get("status") or {}
@@ -267,7 +267,7 @@ class Platform:
 
         return self.running.wait(look, seconds, saying=f"{name} stable at {revision}")
 
-    def await_state(self, name: str, state: str, seconds: float = 90) -> dict[str, Any]:
+    def await_state(self, name: str, state: str, seconds: float = 180) -> dict[str, Any]:
         def look() -> dict[str, Any] | None:
             item = self.deployment(name)
             return item if item["status"]["lifecycleState"] == state else None
@@ -282,7 +282,7 @@ class Platform:
             return loaded.schema().as_arrow().empty_table()
         return loaded.scan(snapshot_id=reference.snapshot_id).to_arrow()
 
-    def await_rows(self, table: str, count: int, revision: int = 1, seconds: float = 90) -> None:
+    def await_rows(self, table: str, count: int, revision: int = 1, seconds: float = 180) -> None:
         """Wait until trades 0 … count - 1 are there, then see that each is there once."""
         self.running.wait(
             lambda: self.rows(table, revision).num_rows >= count or None,

@@ -62,8 +62,11 @@ class Substrate:
         self.process.kill()
         self.process.wait()
 
+    def pids(self, component: str) -> dict[str, int]:
+        return read_components(self.state)[component].pids
+
     def pid(self, component: str, process: str) -> int:
-        return read_components(self.state)[component].pids[process]
+        return self.pids(component)[process]
 
     def kill_process(self, component: str, process: str) -> int:
         pid = self.pid(component, process)
@@ -80,7 +83,7 @@ class Substrate:
         )
         return json.loads(said) if said.strip() else None
 
-    def wait(self, what: Callable[[], T | None], seconds: float = 60, saying: str = "") -> T:
+    def wait(self, what: Callable[[], T | None], seconds: float = 120, saying: str = "") -> T:
         """The first true value of `what`; else AssertionError with the controllers' log."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:

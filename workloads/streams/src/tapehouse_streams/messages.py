@@ -4,7 +4,7 @@ import re
 
 from tapehouse_streams.job import JobError
 
-WRAPPERS = ("Py4JJavaError", "An error occurred while calling", "Caused by:")
+GATEWAY = "An error occurred while calling"
 EXCEPTION = re.compile(r"^(?:[a-z_][\w$]*\.)+[A-Z][\w$]*(?:Exception|Error)?:?\s*")
 POSITION = re.compile(r"[Ll]ine (\d+), column (\d+)")
 SPAN = re.compile(r"line (\d+), column (\d+) to line (\d+), column (\d+)")
@@ -27,14 +27,19 @@ def explained(error: BaseException, statement: str, path: str) -> JobError:
 
 
 def _innermost(text: str) -> str:
-    """The last "Caused by" that says something, without stack frames."""
-    found = ""
-    for block in re.split(r"\nCaused by: ", text):
-        lines = [line for line in block.splitlines() if not _is_frame(line)]
-        message = EXCEPTION.sub("", "\n".join(lines).strip()).strip()
-        if message and not message.startswith(WRAPPERS):
-            found = message
-    return found or text
+    """The last cause that names a place in the SQL, else the last that says something."""
+    causes = [_message(block) for block in re.split(r"\nCaused by: ", text)]
+    causes = [message for message in causes if message]
+    placed = [message for message in causes if POSITION.search(message)]
+    return (placed or causes or [text])[-1]
+
+
+def _message(block: str) -> str:
+    """What one cause says, without class name and stack frames."""
+    lines = [line for line in block.splitlines() if not _is_frame(line)]
+    if lines and lines[0].startswith(GATEWAY):
+        lines = lines[1:]
+    return EXCEPTION.sub("", "\n".join(lines).strip().removeprefix(": ")).strip()
 
 
 def _is_frame(line: str) -> bool:
