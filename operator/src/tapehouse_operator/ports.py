@@ -27,6 +27,10 @@ class Backend(Protocol):
         """The owner label of those of `wanted` that belong to another resource."""
         ...
 
+    async def settings(self, key: Key) -> Mapping[str, str] | None:
+        """The environment settings of the namespace of `key`, which is woken when they change."""
+        ...
+
     async def look(self, key: Key, wanted: frozenset[ObjectKey]) -> Mapping[ObjectKey, Observed]:
         """Those of `wanted` that exist; from now on `key` is woken when one of them changes."""
         ...

@@ -116,11 +116,11 @@ class Reconciler:
         return Scene(kind, subject, history, versions, world, self.backend.now())
 
     async def _settings(self, key: Key) -> Mapping[str, str]:
-        found = await self.backend.look(key, frozenset({SETTINGS_KEY}))
-        if SETTINGS_KEY in found:
-            return found[SETTINGS_KEY].data
-        message = f"namespace {key.namespace} has no ConfigMap {SETTINGS}"
-        raise NotReady(Reason.SETTINGS_MISSING, message)
+        settings = await self.backend.settings(key)
+        if settings is None:
+            message = f"namespace {key.namespace} has no ConfigMap {SETTINGS}"
+            raise NotReady(Reason.SETTINGS_MISSING, message)
+        return settings
 
     async def _world(
         self,

@@ -1,6 +1,7 @@
 """What a resource's author sees, on a cluster in memory and in virtual time."""
 
 from tapehouse_operator.backends.kube import Ref
+from tapehouse_operator.kinds.contract import Key
 from tapehouse_operator.names import FINALIZER, LABEL_OWNER, SETTINGS
 
 from tests.operator.engine.house import NS, House, house, widget
@@ -45,6 +46,22 @@ def test_a_restart_writes_nothing_and_rest_asks_nothing():
             await h.start()
             await h.settle()
             assert h.kube.writes[before:] == []
+
+    run_virtual(story())
+
+
+def test_a_look_at_an_unchanged_resource_asks_the_api_server_nothing():
+    async def story() -> None:
+        async with house() as h:
+            h.config("extra", colour="red")
+            h.put("w", needs="extra", topic="t", table="t", sql="SELECT 1")
+            h.put("waits", needs="missing")
+            await h.settle()
+            before = dict(h.kube.calls)
+            for name in ("w", "waits"):
+                h.engine.queue.wake(Key("Widget", NS, name))
+            await h.settle()
+            assert h.kube.calls == before
 
     run_virtual(story())
 

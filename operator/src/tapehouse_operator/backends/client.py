@@ -36,7 +36,6 @@ class HttpKube:
         self._session: aiohttp.ClientSession | None = None
         self._not_before = 0.0
         self.calls: dict[str, int] = {}
-        """How many requests were sent, by verb: for metrics and for `at rest = 0`."""
 
     async def __aenter__(self) -> "HttpKube":
         connector = aiohttp.TCPConnector(limit=0, ssl=self._access.tls or False)

@@ -13,7 +13,7 @@ from tapehouse_operator.backends.store import Entry, Store, reference
 from tapehouse_operator.emit.core import ObjectKey
 from tapehouse_operator.errors import Rejected
 from tapehouse_operator.kinds.contract import Key, Observed, Subject
-from tapehouse_operator.names import API_VERSION, LABEL_OWNER, owner_label
+from tapehouse_operator.names import API_VERSION, LABEL_OWNER, SETTINGS, owner_label
 
 GvK = tuple[str, str]
 REVISIONS: GvK = ("apps/v1", "ControllerRevision")
@@ -233,6 +233,13 @@ class ClusterBackend:
         return {
             at: e.owner for at, e in found.items() if e is not None and e.owner not in ("", ours)
         }
+
+    async def settings(self, key: Key) -> Mapping[str, str] | None:
+        """See `ports.Backend`."""
+        ref = Ref("v1", "ConfigMap", key.namespace, SETTINGS)
+        self._depend(key, self._needs.get(key, frozenset()) | {ref})
+        entry = await self._known(ref)
+        return None if entry is None else entry.body["data"]
 
     async def look(self, key: Key, wanted: frozenset[ObjectKey]) -> Mapping[ObjectKey, Observed]:
         """See `ports.Backend`."""

@@ -66,6 +66,11 @@ class Kube(Protocol):
     may help; 404 is None for `get` and nothing for `delete`.
     """
 
+    @property
+    def calls(self) -> Mapping[str, int]:
+        """How many requests were sent, by HTTP verb; `WATCH` for watches."""
+        ...
+
     async def get(self, ref: Ref) -> Body | None:
         """The object as it is now."""
         ...

@@ -55,6 +55,7 @@ class MemoryKube:
 
     def __init__(self, interference: Interference | None = None, start: str = "") -> None:
         self.interference: Interference = interference or Calm()
+        self.calls: dict[str, int] = {}
         self.objects: dict[Ref, dict[str, Any]] = {}
         self.writes: list[tuple[str, Ref]] = []
         """Every write that took effect and changed something."""
@@ -184,6 +185,7 @@ class MemoryKube:
     # inside
 
     async def _call(self, verb: str, ref: Ref | Scope) -> None:
+        self.calls[verb] = self.calls.get(verb, 0) + 1
         self.interference.before(verb, ref)
         await asyncio.sleep(0)
 

@@ -51,7 +51,7 @@ class Engine:
         )
         self.reconciler = Reconciler(kinds, self.backend, catalogs)
         self.queue = WakeQueue(self._work, workers, self._random)
-        self.metrics = Metrics(self.backend.store, self.queue)
+        self.metrics = Metrics(self.backend.store, self.queue, kube.calls)
         self.synced = False
         self._leading: asyncio.Task[None] | None = None
 

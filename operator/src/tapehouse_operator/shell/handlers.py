@@ -2,11 +2,14 @@
 
 Kopf neither stores anything in the resources nor decides when something is done. What it does
 not do is done here: it is started again when an error ends its watches, and resources that went
-while it was not watching are looked for after each of its lists.
+while it was not watching are looked for after each of its lists. It runs in a thread and an event
+loop of its own, because it takes over signals and, when it ends, cancels every task it can see.
 """
 
 import asyncio
 import logging
+import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,6 +36,7 @@ class Door:
     ) -> None:
         self._engine, self._access, self._namespaces = engine, access, tuple(namespaces)
         self._sweep: asyncio.Task[Any] | None = None
+        self._loop: asyncio.AbstractEventLoop
         self._registry = kopf.OperatorRegistry()
         kopf.on.login(registry=self._registry)(self._login)
         for kind in kinds:
@@ -41,40 +45,46 @@ class Door:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Watch until `stop` is set, whatever happens to Kopf."""
+        self._loop = asyncio.get_running_loop()
+        stopped = threading.Event()
+        watching = asyncio.create_task(asyncio.to_thread(self._watch, stopped))
+        try:
+            await stop.wait()
+        finally:
+            stopped.set()
+            await watching
+            if self._sweep is not None:
+                self._sweep.cancel()
+
+    def _watch(self, stopped: threading.Event) -> None:
         delay = RESTART[0]
-        while not stop.is_set():
-            started = asyncio.get_running_loop().time()
+        while not stopped.is_set():
+            started = time.monotonic()
             try:
-                await self._operate(stop)
+                asyncio.run(self._operate(stopped))
             except Exception as e:
                 log.warning("watching the resources is started again: %s", e)
-            if asyncio.get_running_loop().time() - started > RESTART[1]:
-                delay = RESTART[0]
-            if not stop.is_set():
-                await asyncio.sleep(delay)
+            delay = RESTART[0] if time.monotonic() - started > RESTART[1] else delay
+            if not stopped.wait(delay):
                 delay = min(delay * 2, RESTART[1])
-                self._sweep_soon()
-        if self._sweep is not None:
-            self._sweep.cancel()
+                self._loop.call_soon_threadsafe(self._sweep_soon)
 
-    async def _operate(self, stop: asyncio.Event) -> None:
+    async def _operate(self, stopped: threading.Event) -> None:
         await kopf.operator(
             registry=self._registry,
             settings=_settings(),
             standalone=True,
             clusterwide=not self._namespaces,
             namespaces=self._namespaces,
-            stop_flag=stop,
+            stop_flag=stopped,
         )
 
     async def _event(self, event: Any, **_: Any) -> None:
         kind, body = event["type"], event["object"]
-        if kind == "DELETED":
-            self._engine.gone(body)
-        else:
-            self._engine.seen(body)
+        tell = self._engine.gone if kind == "DELETED" else self._engine.seen
+        self._loop.call_soon_threadsafe(tell, body)
         if kind is None:
-            self._sweep_soon()
+            self._loop.call_soon_threadsafe(self._sweep_soon)
 
     def _sweep_soon(self) -> None:
         """Events without a type come from a list, which tells of nobody who has gone."""

@@ -1,11 +1,11 @@
 """Prometheus metrics: counted as things happen, or read from the caches when scraped."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from tapehouse_operator.backends.kube import Ref
 from tapehouse_operator.backends.store import Store
@@ -21,7 +21,7 @@ READY_BUCKETS = (0.1, 0.3, 1, 3, 10, 30, 60, 120, 300, 600, 1800)
 class Metrics:
     """The operator's own registry."""
 
-    def __init__(self, store: Store, queue: WakeQueue) -> None:
+    def __init__(self, store: Store, queue: WakeQueue, calls: Mapping[str, int]) -> None:
         self.registry = CollectorRegistry()
         self._since: dict[Key, tuple[int, float]] = {}
         self._duration = Histogram(
@@ -46,7 +46,7 @@ class Metrics:
         )
         depth = Gauge("tapehouse_queue_depth", "Keys that wait.", registry=self.registry)
         depth.set_function(lambda: queue.depth)
-        self.registry.register(_StoreCollector(store))
+        self.registry.register(_StoreCollector(store, calls))
 
     @contextmanager
     def timed(self, key: Key) -> Iterator[None]:
@@ -81,10 +81,10 @@ class Metrics:
 class _StoreCollector:
     """What can be told from the caches costs nothing until somebody asks."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, calls: Mapping[str, int]) -> None:
+        self._store, self._calls = store, calls
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[Metric]:
         conditions = GaugeMetricFamily(
             "tapehouse_resource_condition",
             "1 for the status each condition has.",
@@ -98,8 +98,12 @@ class _StoreCollector:
                 _add_conditions(conditions, ref, entry.body.get("status") or {})
         for kind, count in sorted(counts.items()):
             objects.add_metric([kind], count)
-        yield conditions
-        yield objects
+        requests = CounterMetricFamily(
+            "tapehouse_kubernetes_requests", "Requests to the API server.", labels=["verb"]
+        )
+        for verb, number in sorted(self._calls.items()):
+            requests.add_metric([verb], number)
+        yield from (conditions, objects, requests)
 
 
 def _add_conditions(family: GaugeMetricFamily, ref: Ref, status: dict[str, object]) -> None:
