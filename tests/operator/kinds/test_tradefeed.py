@@ -171,6 +171,17 @@ def test_a_changed_rate_restarts_the_pods_and_touches_no_topic() -> None:
     assert changed == {"ConfigMap/ticks-feed", "Deployment/ticks-feed"}
 
 
+def test_partitions_never_shrink() -> None:
+    topic = ObjectKey("kafka.strimzi.io/v1", "KafkaTopic", "ticks.tick")
+    wide = world(children={topic: observed(data={"partitions": 12})})
+
+    assert validate(FEED, wide).topics[0].partitions == 12
+    wish = {"event": "Tick", "name": "ticks.tick", "partitions": 6}
+    error = refusal(feed(topics=[wish]), wide)
+    assert (error.reason, error.value) == ("Immutable", 6)
+    assert validate(feed(topics=[{**wish, "partitions": 24}]), wide).topics[0].partitions == 24
+
+
 @pytest.mark.parametrize(("policy", "kept"), [("Retain", True), ("Delete", False)])
 def test_what_holds_data_is_kept_as_declared(policy: str, kept: bool) -> None:
     output = compiled(feed(deletionPolicy=policy), world())

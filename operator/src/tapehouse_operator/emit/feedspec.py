@@ -56,11 +56,19 @@ def dead_letter_topic(feed: TradeFeed) -> str:
     return feed.spec.dead_letter.topic or FeedNames(feed.metadata.name).dead_letters
 
 
-def topics_of(feed: TradeFeed, events: Sequence[Event], platform: Platform) -> tuple[Topic, ...]:
+def topics_of(
+    feed: TradeFeed, events: Sequence[Event], platform: Platform, live: Mapping[str, int]
+) -> tuple[Topic, ...]:
     """Every topic once: those of events, dead letters, the cursor.
 
+    Args:
+        feed: the resource.
+        events: its events.
+        platform: the environment, for what the feed does not say.
+        live: how many partitions topics have now; they never shrink.
+
     Raises:
-        SpecError: one topic is to be two things.
+        SpecError: one topic is to be two things, or to have fewer partitions than it has.
     """
     names = dict.fromkeys(e.topic for e in events)
     dead_letters, cursor = dead_letter_topic(feed), FeedNames(feed.metadata.name).cursor
@@ -71,10 +79,10 @@ def topics_of(feed: TradeFeed, events: Sequence[Event], platform: Platform) -> t
     kept = feed.spec.dead_letter.retention
     copies = (platform.topic_replicas, platform.min_insync_replicas)
     return (
-        *(_event_topic(feed, name, platform) for name in names),
+        *(_event_topic(feed, name, platform, live.get(name, 0)) for name in names),
         Topic(
             dead_letters,
-            platform.dead_letter_partitions,
+            max(platform.dead_letter_partitions, live.get(dead_letters, 0)),
             *copies,
             retention=duration(kept) if kept else platform.dead_letter_retention,
         ),
@@ -158,14 +166,17 @@ def _default_topic(feed: TradeFeed, name: str) -> str:
     return f"{feed.metadata.name}.{name.lower().replace('_', '-')}"
 
 
-def _event_topic(feed: TradeFeed, name: str, platform: Platform) -> Topic:
+def _event_topic(feed: TradeFeed, name: str, platform: Platform, live: int) -> Topic:
     wishes = [t for t in feed.spec.topics if t.name == name]
+    partitions = _agreed(name, "partitions", [t.partitions for t in wishes])
+    if partitions is not None and partitions < live:
+        remedy = f"topic {name} has {live} partitions, which never shrink; say {live} or more"
+        raise SpecError(Reason.IMMUTABLE, "spec.topics", partitions, remedy)
     retention = _agreed(name, "retention", [t.retention for t in wishes])
     cleanup = _agreed(name, "cleanup", [t.cleanup for t in wishes])
     return Topic(
         name=name,
-        partitions=_agreed(name, "partitions", [t.partitions for t in wishes])
-        or platform.topic_partitions,
+        partitions=max(partitions or platform.topic_partitions, live),
         replicas=_agreed(name, "replicas", [t.replicas for t in wishes]) or platform.topic_replicas,
         min_insync_replicas=platform.min_insync_replicas,
         retention=duration(retention) if retention else platform.topic_retention,

@@ -74,7 +74,7 @@ class World:
     settings: Mapping[str, str]
     """The data of the ConfigMap `tapehouse-platform`."""
     objects: Mapping[ObjectKey, Observed] = field(default_factory=dict)
-    """What `refs` asked for and exists: tapehouse resources, ConfigMaps, Kafka, Secrets' digests."""
+    """What `refs` asked for and exists: resources, ConfigMaps, Kafka, digests of Secrets."""
     children: Mapping[ObjectKey, Observed] = field(default_factory=dict)
     """Live objects that carry this resource's owner label."""
     claims: Mapping[ObjectKey, str] = field(default_factory=dict)

@@ -85,7 +85,7 @@ class TradeFeedKind:
         _refuse_unfinished(resource)
         events = events_of(resource)
         check_events(resource, events)
-        topics = topics_of(resource, events, platform)
+        topics = topics_of(resource, events, platform, _partitions(world))
         _check_claims(topics, world)
         names = FeedNames(resource.metadata.name)
         known = world.children.get(ObjectKey("v1", "ConfigMap", names.schema))
@@ -159,6 +159,15 @@ def _refuse_unfinished(feed: TradeFeed) -> None:
     if spec.replicas > 1:
         remedy = "this version runs one bridge per feed, since each would take every event"
         raise SpecError(Reason.UNSUPPORTED, "spec.replicas", spec.replicas, remedy)
+
+
+def _partitions(world: World) -> dict[str, int]:
+    """How many partitions the feed's topics have."""
+    return {
+        key.name: int(live.data.get("partitions", 0))
+        for key, live in world.children.items()
+        if key.kind == "KafkaTopic"
+    }
 
 
 def _check_claims(topics: Sequence[strimzi.Topic], world: World) -> None:
