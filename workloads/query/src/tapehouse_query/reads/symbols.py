@@ -44,8 +44,9 @@ def key(one: Instrument) -> tuple[str]:
 
 
 def by_symbol(session: Session) -> Mapping[str, Instrument]:
-    """All instruments; those that were traded where there is no dimension."""
-    return {one.symbol: one for one in _all(session).rows}
+    """All instruments the dimension describes; none where there is no dimension."""
+    dimension = _dimension(session)
+    return {one.symbol: one for one in dimension.rows} if dimension else {}
 
 
 def page(
@@ -65,11 +66,18 @@ def count(session: Session, chosen: InstrumentFilter) -> int:
     return sum(map(chosen.lets, _all(session).rows))
 
 
+def _dimension(session: Session) -> Page[Instrument] | None:
+    found = session.lake.find(tables.DIM_SYMBOL)
+    if found is None or not found.id:
+        return None
+    fields = "DISTINCT ON (symbol) symbol, company_name, sector, market_cap_category, true"
+    return _read(session, found, fields, "is_current")
+
+
 def _all(session: Session) -> Page[Instrument]:
-    dimension = session.lake.find(tables.DIM_SYMBOL)
-    if dimension and dimension.id:
-        current = "company_name, sector, market_cap_category, true"
-        return _read(session, dimension, f"DISTINCT ON (symbol) symbol, {current}", "is_current")
+    """What the dimension describes, else what has been traded."""
+    if described := _dimension(session):
+        return described
     trades = session.lake.first(*tables.TRADES)
     return _read(session, trades, "DISTINCT symbol, NULL, NULL, NULL, true", "symbol IS NOT NULL")
 

@@ -108,4 +108,7 @@ def plain_columns(
 ) -> Mapping[str, Column]:
     """The columns of a named tuple, by their names in GraphQL."""
     names: Sequence[str] = row._fields  # type: ignore[attr-defined]
-    return {to_camel_case(name): Column(at, converters.get(name)) for at, name in enumerate(names)}
+    return {
+        to_camel_case(name): Column(at, converters.get(name), name not in _ELSEWHERE)
+        for at, name in enumerate(names)
+    }
