@@ -85,7 +85,7 @@ class Reconciler:
         try:
             if subject.deleting_since:
                 return await self._tear_down(subject)
-            scene = await self._read(subject)
+            scene = await self.read(subject)
             intent = decide(scene)
             await self._guard_data(subject, intent)
             result = await self._write(scene, intent)
@@ -102,7 +102,8 @@ class Reconciler:
 
     # read
 
-    async def _read(self, subject: Subject) -> Scene:
+    async def read(self, subject: Subject) -> Scene:
+        """All that deciding about `subject` takes."""
         kind = self.kinds[subject.key.kind]
         children = self.backend.children(subject.key)
         history = read_history(children, subject.status)
@@ -327,7 +328,7 @@ class Reconciler:
 
     async def _drop_tables(self, subject: Subject) -> None:
         """Only tables whose owner is this resource are dropped, so naming too many is harmless."""
-        scene = await self._read(subject)
+        scene = await self.read(subject)
         if isinstance(scene.world, NotReady):
             raise scene.world
         owner = f"{subject.key.namespace}/{subject.key.name}"

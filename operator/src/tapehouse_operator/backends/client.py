@@ -96,9 +96,7 @@ class HttpKube:
         """See `Kube.apply`; unknown fields are refused rather than dropped."""
         meta = body["metadata"]
         ref = Ref(body["apiVersion"], body["kind"], meta.get("namespace", ""), meta["name"])
-        query = {"fieldManager": FIELD_MANAGER, "force": "true", "fieldValidation": "Strict"}
-        if dry_run:
-            query["dryRun"] = "All"
+        query = {"fieldManager": FIELD_MANAGER, "force": "true", **_write_query(dry_run)}
         # JSON is YAML; application/apply-patch+json has no support before 1.33.
         return await self._call(
             "PATCH", await self._path(ref), query, body, "application/apply-patch+yaml"
@@ -122,17 +120,18 @@ class HttpKube:
             if e.status != 404:
                 raise
 
-    async def create(self, body: Body) -> Body:
-        """Create `body`, which must not exist (leases, events)."""
+    async def create(self, body: Body, *, dry_run: bool = False) -> Body:
+        """Create `body`, which must not exist."""
         meta = body["metadata"]
         scope = Scope(body["apiVersion"], body["kind"], meta.get("namespace", ""))
-        return await self._call("POST", await self._collection(scope), {}, body)
+        path = await self._collection(scope)
+        return await self._call("POST", path, _write_query(dry_run), body)
 
-    async def replace(self, body: Body) -> Body:
-        """Replace `body`, guarded by its `resourceVersion` (leases)."""
+    async def replace(self, body: Body, *, dry_run: bool = False) -> Body:
+        """Replace `body`, guarded by its `resourceVersion`."""
         meta = body["metadata"]
         ref = Ref(body["apiVersion"], body["kind"], meta.get("namespace", ""), meta["name"])
-        return await self._call("PUT", await self._path(ref), {}, body)
+        return await self._call("PUT", await self._path(ref), _write_query(dry_run), body)
 
     @property
     def _http(self) -> aiohttp.ClientSession:
@@ -217,6 +216,10 @@ class HttpKube:
 
 def _root(api_version: str) -> str:
     return f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
+
+
+def _write_query(dry_run: bool) -> dict[str, str]:
+    return {"fieldValidation": "Strict", **({"dryRun": "All"} if dry_run else {})}
 
 
 def _selectors(scope: Scope) -> dict[str, str]:
