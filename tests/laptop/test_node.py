@@ -6,6 +6,7 @@ import time
 import psutil
 import pytest
 from tapehouse_laptop.kubeapi import CONFIG_MAPS, PODS, SECRETS, Key
+from tapehouse_laptop.node import disk
 
 from tests.laptop.pods import Laptop, conditions, sh, state_of, until
 
@@ -303,3 +304,24 @@ async def test_other_volumes_are_refused_in_words(laptop: Laptop) -> None:
         key, lambda pod: "message" in state_of(pod)["state"].get("waiting", {})
     )
     assert "hostPath" in state_of(pod)["state"]["waiting"]["message"]
+
+
+async def test_a_full_disk_stops_what_takes_in_data_and_nothing_else(
+    laptop: Laptop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk, "EVERY_SECONDS", 0.1)
+    feed = {**sh("sleep 60"), "image": "tapehouse/feed:test"}
+    taker = await laptop.create("taker", feed)
+    other = await laptop.create("other", sh("sleep 60"))
+    for key in (taker, other):
+        await laptop.phase(key, "Running")
+    monkeypatch.setenv(disk.RESERVE_VARIABLE, "9000000")
+    pod = await laptop.until(
+        taker, lambda pod: state_of(pod)["state"].get("waiting", {}).get("reason") == "DiskPressure"
+    )
+    assert "less than the reserve" in state_of(pod)["state"]["waiting"]["message"]
+    assert "running" in state_of(await laptop.phase(other, "Running"))["state"]
+    assert laptop.ctx.components.get("disk")
+    monkeypatch.delenv(disk.RESERVE_VARIABLE)
+    await laptop.until(taker, lambda pod: "running" in state_of(pod)["state"])
+    assert not laptop.ctx.components.get("disk")

@@ -3,12 +3,14 @@
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tapehouse_laptop.kubeapi import Manifest
 from tapehouse_laptop.node import probes
+from tapehouse_laptop.node.disk import Gate
 from tapehouse_laptop.node.sources import SourceError
 from tapehouse_laptop.node.status import Record, is_final, now, waiting
 from tapehouse_laptop.processes import Process
@@ -65,6 +67,8 @@ class Setting:
     changed: Callable[[], None]
     """Called after every change of the record or of the process."""
     backoff: Backoff
+    gate: Gate
+    """It runs only while this is open."""
 
     @property
     def log(self) -> Path:
@@ -98,6 +102,9 @@ class Container:
 
     async def _prepared(self) -> Launch:
         while True:
+            if not self.setting.gate.is_open:
+                self._become(waiting("DiskPressure", self.setting.gate.message))
+                await self.setting.gate.opened()
             try:
                 return self.setting.prepare()
             except SourceError as error:
@@ -132,6 +139,7 @@ class Container:
             return CANNOT_RUN
         self._become({"running": {"startedAt": started}}, started=True)
         self._probe(launch)
+        self._background(self._stop_when_shut(self.process))
         code = 0
         try:
             await self.process.wait()
@@ -194,9 +202,17 @@ class Container:
             if verdict == self._started_up and passed:
                 self._probe_running(target)
 
-        task = asyncio.create_task(probes.watch(probe, target, report))
+        self._background(probes.watch(probe, target, report))
+
+    def _background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Something that goes on as long as the process does."""
+        task = asyncio.create_task(work)
         self._watchers.add(task)
         task.add_done_callback(self._watchers.discard)
+
+    async def _stop_when_shut(self, process: Process) -> None:
+        await self.setting.gate.was_shut()
+        await process.stop(self.setting.grace())
 
     def _started_up(self, passed: bool, message: str) -> None:
         if passed:
@@ -216,8 +232,7 @@ class Container:
     def _became_alive(self, passed: bool, message: str) -> None:
         if not passed and self.process:
             log.warning("%s: killed, liveness probe failed: %s", self.setting.name, message)
-            task = asyncio.create_task(self._kill(self.process))
-            self._watchers.add(task)
+            self._background(self._kill(self.process))
 
     async def _kill(self, process: Process) -> None:
         await process.stop(self.setting.grace())

@@ -13,6 +13,7 @@ from tapehouse_laptop.kubeapi import CONFIG_MAPS, NODES, PODS, SECRETS, Key, Man
 from tapehouse_laptop.node import logfiles
 from tapehouse_laptop.node.addresses import Addresses
 from tapehouse_laptop.node.container import Backoff
+from tapehouse_laptop.node.disk import Gate, Guard
 from tapehouse_laptop.node.sources import Sources
 from tapehouse_laptop.node.status import now
 from tapehouse_laptop.node.worker import House, PodWorker
@@ -41,7 +42,12 @@ class Node:
         config_maps, secrets = Mirror(ctx.kube, CONFIG_MAPS), Mirror(ctx.kube, SECRETS)
         self._mirrors = (config_maps, secrets, self._pods)
         self._house = House(
-            ctx, Addresses(ctx.net), Sources(config_maps, secrets), backoff, self._show_processes
+            ctx,
+            Addresses(ctx.net),
+            Sources(config_maps, secrets),
+            backoff,
+            Gate(),
+            self._show_processes,
         )
         self._workers: dict[str, PodWorker] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -61,10 +67,14 @@ class Node:
                     await mirror.synced()
                 self._remove_leftovers()
                 group.create_task(self._keep_logs_small())
+                group.create_task(self._guard().run())
                 self._show_processes()
         finally:
             await self._stop_all()
             self._ctx.components.set(ROW, "Stopped", pids={})
+
+    def _guard(self) -> Guard:
+        return Guard(self._ctx.data, self._house.gate, self._ctx.components)
 
     async def _register(self) -> None:
         for mirror_of, manifest, sub in ((NODES, _node(), ""), (NODES, _node_status(), "status")):

@@ -9,7 +9,8 @@ from pathlib import Path
 from tapehouse_laptop import jars, toolchain
 from tapehouse_laptop.errors import LaptopError
 
-PYTHON = ("feed", "lakehouse", "query", "operator")
+FEED = "feed"
+PYTHON = (FEED, "lakehouse", "query", "operator")
 STREAMS, CATALOG = "streams", "catalog"
 KNOWN = (*PYTHON, STREAMS, CATALOG)
 PREFIX = "tapehouse/"
@@ -28,6 +29,8 @@ class Image:
     links: Mapping[str, Path] = field(default_factory=dict)
     """Links in the container's root, by path."""
     env: Mapping[str, str] = field(default_factory=dict)
+    takes_in: bool = False
+    """Whether it brings data in from outside: it stops when the disk is nearly full."""
 
 
 def resolve(reference: str) -> Image:
@@ -39,7 +42,7 @@ def resolve(reference: str) -> Image:
     """
     name = _name(reference)
     if name in PYTHON:
-        return Image((Path(sys.executable).parent,))
+        return Image((Path(sys.executable).parent,), takes_in=name == FEED)
     if name == STREAMS:
         return _streams()
     if name == CATALOG:

@@ -18,6 +18,7 @@ from tapehouse_laptop.node import images
 from tapehouse_laptop.node.access import Tokens, pod_kubeconfig
 from tapehouse_laptop.node.addresses import Addresses
 from tapehouse_laptop.node.container import Backoff, Container, Launch, Setting, search_path
+from tapehouse_laptop.node.disk import Gate
 from tapehouse_laptop.node.environment import Surroundings, command_line, environment
 from tapehouse_laptop.node.pulse import Pulse
 from tapehouse_laptop.node.sources import SourceError, Sources
@@ -44,6 +45,7 @@ class House:
     addresses: Addresses
     sources: Sources
     backoff: Backoff
+    gate: Gate
     processes_changed: Callable[[], None]
 
 
@@ -176,6 +178,7 @@ class PodWorker:
             prepare=lambda: self._launch(item, root, image, volumes),
             changed=self._changed,
             backoff=self._house.backoff,
+            gate=self._house.gate if image.takes_in else Gate(),
         )
         container = Container(item, record, setting)
         self.containers.append(container)
