@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -137,5 +138,6 @@ def context(kube: Kube, server: ApiServer, directory: Path) -> Context:
     """A substrate of the test's own."""
     state = State(directory)
     state.ensure()
-    state.kubeconfig.write_text(server.kubeconfig.read_text())
+    shutil.copy(server.kubeconfig, state.kubeconfig)
+    shutil.copytree(server.directory / "pki", state.pki, dirs_exist_ok=True)
     return Context(kube, server.net, state, Components(state))

@@ -1,5 +1,6 @@
 """Pods as processes: what a Pod's author may rely on."""
 
+import asyncio
 import json
 import time
 
@@ -9,6 +10,7 @@ from tapehouse_laptop.kubeapi import CONFIG_MAPS, PODS, SECRETS, Key
 from tapehouse_laptop.node import disk
 
 from tests.laptop.pods import Laptop, conditions, sh, state_of, until
+from tests.support.controlplane import ApiServer
 
 pytestmark = pytest.mark.api
 
@@ -325,3 +327,17 @@ async def test_a_full_disk_stops_what_takes_in_data_and_nothing_else(
     monkeypatch.delenv(disk.RESERVE_VARIABLE)
     await laptop.until(taker, lambda pod: "running" in state_of(pod)["state"])
     assert not laptop.ctx.components.get("disk")
+
+
+async def test_kubectl_logs_works_and_follows_to_the_end(
+    laptop: Laptop, apiserver: ApiServer
+) -> None:
+    key = await laptop.create(
+        "talks", sh("echo one; echo two; sleep 1; echo three"), restartPolicy="Never"
+    )
+    await laptop.phase(key, "Running")
+    ask = ("logs", "-n", laptop.namespace, "talks", "--tail=2", "-f")
+    text = await asyncio.to_thread(apiserver.kubectl, *ask)
+    assert text.splitlines()[-1] == "three"
+    whole = await asyncio.to_thread(apiserver.kubectl, "logs", "-n", laptop.namespace, "talks")
+    assert whole == "one\ntwo\nthree\n"

@@ -10,14 +10,22 @@ import psutil
 from tapehouse_laptop.controlplane.plane import API_PORT, ETCD_PEER_PORT, ETCD_PORT
 from tapehouse_laptop.errors import LaptopError
 from tapehouse_laptop.net import Net
+from tapehouse_laptop.node import logserver
 from tapehouse_laptop.processes import MARKER
 from tapehouse_laptop.state import State
+from tapehouse_laptop.supervisor import OPERATOR_PORT
 
 MINIMUM_FREE_VARIABLE = "TAPEHOUSE_MINIMUM_FREE_GIB"
 MINIMUM_FREE_GIB = 2.0
 GIB = 2**30
 ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
-PORTS = {API_PORT: "the API server", ETCD_PORT: "etcd", ETCD_PEER_PORT: "etcd's peers"}
+PORTS = {
+    API_PORT: "the API server",
+    ETCD_PORT: "etcd",
+    ETCD_PEER_PORT: "etcd's peers",
+    logserver.PORT: "the node",
+    OPERATOR_PORT: "the operator",
+}
 
 
 def check(state: State, net: Net) -> None:

@@ -31,7 +31,9 @@ class Identity:
 ADMIN = Identity("admin", "admin", "system:masters")
 CONTROLLER_MANAGER = Identity("kube-controller-manager", "system:kube-controller-manager")
 SCHEDULER = Identity("kube-scheduler", "system:kube-scheduler")
-CLIENTS = (ADMIN, CONTROLLER_MANAGER, SCHEDULER)
+KUBELET_CLIENT = Identity("kubelet-client", "kube-apiserver-kubelet-client")
+"""The API server, to the node."""
+CLIENTS = (ADMIN, CONTROLLER_MANAGER, SCHEDULER, KUBELET_CLIENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,9 @@ class Pki:
 
     def ensure(self, address: str) -> None:
         """Make what is missing, for an API server at `address`; an address change renews all."""
-        stamp = self.file("address")
-        if stamp.exists() and stamp.read_text() == address:
+        stamp = self.file("issued")
+        wanted = " ".join([address, *(client.name for client in CLIENTS)])
+        if stamp.exists() and stamp.read_text() == wanted:
             return
         authority = _Authority.create()
         self._write("ca", authority.key, authority.certificate)
@@ -58,7 +61,7 @@ class Pki:
             key = ec.generate_private_key(ec.SECP256R1())
             write_atomically(self.file("service-accounts.pub"), _public_pem(key))
             write_atomically(self.file("service-accounts.key"), _private_pem(key))
-        write_atomically(stamp, address)
+        write_atomically(stamp, wanted)
 
     def _write(
         self, name: str, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate

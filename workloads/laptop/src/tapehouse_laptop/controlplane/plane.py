@@ -130,6 +130,10 @@ class ControlPlane:
             "service-account-key-file": str(file("service-accounts.pub")),
             "service-account-signing-key-file": str(file("service-accounts.key")),
             "service-account-issuer": ISSUER,
+            "kubelet-client-certificate": str(file(f"{pki.KUBELET_CLIENT.name}.crt")),
+            "kubelet-client-key": str(file(f"{pki.KUBELET_CLIENT.name}.key")),
+            "kubelet-certificate-authority": str(file("ca.crt")),
+            "kubelet-preferred-address-types": "InternalIP",
             "authorization-mode": "RBAC",
             "anonymous-auth": "false",
             # Only the node controllers, which do not run here, would take the taint off again.

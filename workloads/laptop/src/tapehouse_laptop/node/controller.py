@@ -1,16 +1,18 @@
 """The laptop's only node: registers itself, and has a worker for every Pod assigned to it."""
 
 import asyncio
+import contextlib
 import logging
 import platform
 import shutil
 from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from tapehouse_laptop.context import Context
 from tapehouse_laptop.controller import BACKOFF, Mirror
 from tapehouse_laptop.kubeapi import CONFIG_MAPS, NODES, PODS, SECRETS, Key, Manifest
-from tapehouse_laptop.node import logfiles
+from tapehouse_laptop.node import logfiles, logserver
 from tapehouse_laptop.node.addresses import Addresses
 from tapehouse_laptop.node.container import Backoff
 from tapehouse_laptop.node.disk import Gate, Guard
@@ -60,7 +62,7 @@ class Node:
         self._ctx.components.set(ROW, "Starting")
         await self._register()
         try:
-            async with asyncio.TaskGroup() as group:
+            async with self._logs_served(), asyncio.TaskGroup() as group:
                 for mirror in self._mirrors:
                     group.create_task(mirror.run())
                     # Sources before Pods: a Pod never starts on a view that lacks them.
@@ -73,12 +75,21 @@ class Node:
             await self._stop_all()
             self._ctx.components.set(ROW, "Stopped", pids={})
 
+    def _logs_served(self) -> AbstractAsyncContextManager[None]:
+        state = self._ctx.state
+        if not logserver.possible(state):
+            return contextlib.nullcontext()
+        return logserver.serving(state, self._ctx.net.control_plane, self._runs)
+
+    def _runs(self, name: str) -> bool:
+        return name in self._pids()
+
     def _guard(self) -> Guard:
         return Guard(self._ctx.data, self._house.gate, self._ctx.components)
 
     async def _register(self) -> None:
-        for mirror_of, manifest, sub in ((NODES, _node(), ""), (NODES, _node_status(), "status")):
-            await self._ctx.kube.apply(mirror_of, manifest, sub)
+        await self._ctx.kube.apply(NODES, _node())
+        await self._ctx.kube.apply(NODES, _node_status(self._ctx.net.control_plane), "status")
 
     def _pod_changed(self, key: Key, old: Manifest | None, new: Manifest | None) -> None:
         if old and (new is None or _uid(old) != _uid(new)) and (w := self._workers.get(_uid(old))):
@@ -127,13 +138,15 @@ class Node:
                 worker.sources_changed()
 
     def _show_processes(self) -> None:
-        pids = {
+        self._ctx.components.set(ROW, "Ready", pids=self._pids())
+
+    def _pids(self) -> dict[str, int]:
+        return {
             container.setting.name: container.process.pid
             for worker in self._workers.values()
             for container in worker.containers
             if container.process
         }
-        self._ctx.components.set(ROW, "Ready", pids=pids)
 
     async def _keep_logs_small(self) -> None:
         await asyncio.to_thread(logfiles.prune, self._ctx.state.logs)
@@ -175,7 +188,7 @@ def _node() -> Manifest:
     }
 
 
-def _node_status() -> Manifest:
+def _node_status(address: str) -> Manifest:
     moment = now()
     ready = {
         "type": "Ready",
@@ -189,5 +202,11 @@ def _node_status() -> Manifest:
         "apiVersion": "v1",
         "kind": "Node",
         "metadata": {"name": NODE},
-        "status": {"capacity": CAPACITY, "allocatable": CAPACITY, "conditions": [ready]},
+        "status": {
+            "capacity": CAPACITY,
+            "allocatable": CAPACITY,
+            "conditions": [ready],
+            "addresses": [{"type": "InternalIP", "address": address}],
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": logserver.PORT}},
+        },
     }
