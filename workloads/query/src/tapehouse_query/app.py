@@ -27,6 +27,17 @@ _CATALOG_PATIENCE = 3.0
 """Seconds in which a catalog must answer for the server to be ready."""
 
 
+class Page(StaticFiles):
+    """The page's files, which may load nothing from elsewhere."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        """A file with its policy."""
+        response = super().file_response(*args, **kwargs)
+        response.headers["Content-Security-Policy"] = "default-src 'self'; frame-ancestors 'none'"
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
 def create_app(
     services: Services, resources: Resources, live: Mapping[str, LiveTopic[Any]]
 ) -> FastAPI:
@@ -89,7 +100,7 @@ def _add_page(app: FastAPI, resources: Resources, live: Mapping[str, LiveTopic[A
         }
         return _json(streams)
 
-    app.mount("/", StaticFiles(directory=_PAGE, html=True))
+    app.mount("/", Page(directory=_PAGE, html=True))
 
 
 def _json(answer: object) -> Response:

@@ -1,4 +1,7 @@
-"""What happens around every operation: its metrics, and errors fit for a client."""
+"""What happens around every operation: its metrics, and errors fit for a client.
+
+Faults are hidden behind an id that is in the log.
+"""
 
 import logging
 import time
@@ -14,9 +17,11 @@ from graphql import (
     ObjectFieldNode,
     OperationDefinitionNode,
     Visitor,
+    parse,
     visit,
 )
 from strawberry.extensions import SchemaExtension
+from strawberry.types.execution import StreamExecutionResult
 
 from tapehouse_query import metrics
 from tapehouse_query.errors import QueryError
@@ -25,18 +30,20 @@ log = logging.getLogger(__name__)
 
 
 class Observe(SchemaExtension):
-    """Times operations, counts errors, and hides faults behind an id that is in the log."""
+    """Times operations, and makes the errors of subscriptions presentable."""
 
     def on_operation(self) -> Iterator[None]:
         """Around parsing, validation and execution."""
         started = time.perf_counter()
         yield None
-        result = self.execution_context.result
-        errors = getattr(result, "errors", None)
-        if errors:
+        metrics.OPERATIONS.labels(self._name()).observe(time.perf_counter() - started)
+
+    def on_stream_result(self, result: StreamExecutionResult) -> Iterator[None]:
+        """Before an event is sent."""
+        if errors := getattr(result, "errors", None):
             document = self.execution_context.graphql_document
             result.errors = [presentable(error, document) for error in errors]  # type: ignore[union-attr]
-        metrics.OPERATIONS.labels(self._name()).observe(time.perf_counter() - started)
+        yield None
 
     def _name(self) -> str:
         """The first field, which unlike the client's own name is one of few."""
@@ -49,7 +56,7 @@ class Observe(SchemaExtension):
         return "invalid"
 
 
-def presentable(error: GraphQLError, document: DocumentNode | None = None) -> GraphQLError:
+def presentable(error: GraphQLError, query: str | DocumentNode | None) -> GraphQLError:
     """The error as a client may see it; names the argument in whose value it was found."""
     original = error.original_error
     while isinstance(original, GraphQLError) and original.original_error:
@@ -58,7 +65,7 @@ def presentable(error: GraphQLError, document: DocumentNode | None = None) -> Gr
         code = (error.extensions or {}).get("code", "GRAPHQL_VALIDATION_FAILED")
         metrics.ERRORS.labels(code).inc()
         error.extensions = {"code": code, **(error.extensions or {})}
-        if document and not error.path and (argument := argument_of(error, document)):
+        if query and not error.path and (argument := argument_of(error, query)):
             error.extensions["argument"] = argument
             error.message = f"{argument}: {error.message}"
         return error
@@ -73,10 +80,11 @@ def presentable(error: GraphQLError, document: DocumentNode | None = None) -> Gr
     )
 
 
-def argument_of(error: GraphQLError, document: DocumentNode) -> str:
+def argument_of(error: GraphQLError, query: str | DocumentNode) -> str:
     """The path of the argument whose literal an error points at, as in `filter.minPrice`."""
     if not error.nodes or error.nodes[0].loc is None:
         return ""
+    document = parse(query) if isinstance(query, str) else query
     place = error.nodes[0].loc.start
     names: list[str] = []
 
