@@ -20,6 +20,7 @@ advertised.listeners=PLAINTEXT://{host}:9092
 controller.listener.names=CONTROLLER
 log.dirs={home}/logs
 offsets.topic.replication.factor=1
+offsets.topic.num.partitions=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 share.coordinator.state.topic.replication.factor=1
