@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
+from textwrap import shorten
 from typing import Any
 
 from tapehouse_operator.api.base import parse
@@ -11,6 +12,8 @@ from tapehouse_operator.kinds.contract import Key
 from tapehouse_operator.names import API_VERSION, LABEL_OWNER, owner_label
 from tapehouse_operator.shell.snapshot import Snapshot
 
+WIDTH = 100
+"""Characters of a state in the tree; `why` tells all of it."""
 ORDER = ("TradeFeed", "StreamJob", "LakehouseTable", "QualitySuite", "Dashboard")
 """The way data flows; within one kind, from what is referred to."""
 
@@ -160,7 +163,7 @@ def _branch(graph: Graph, key: Key, first: str, rest: str, shown: set[Key]) -> I
         yield f"{first}{_name(key)} (above)"
         return
     shown.add(key)
-    yield f"{first}{_name(key)}  {graph.states[key]}"
+    yield f"{first}{_name(key)}  {shorten(graph.states[key], WIDTH, placeholder=' …')}"
     fed = graph.below[key]
     for index, other in enumerate(fed):
         last = index == len(fed) - 1

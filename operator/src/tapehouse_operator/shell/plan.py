@@ -7,12 +7,12 @@ from typing import Any
 
 import yaml
 
-from tapehouse_operator.api.base import Change, Resource
+from tapehouse_operator.api.base import Change, Resource, parse
 from tapehouse_operator.backends.client import HttpKube
 from tapehouse_operator.backends.kube import Body, Ref
 from tapehouse_operator.children import dress, drifted, outdated
 from tapehouse_operator.decision import Intent, Scene, decide
-from tapehouse_operator.errors import Rejected
+from tapehouse_operator.errors import Rejected, SpecError
 from tapehouse_operator.kinds.contract import Key
 from tapehouse_operator.names import API_VERSION
 from tapehouse_operator.reconcile import Reconciler
@@ -82,7 +82,10 @@ def read_documents(path: Path) -> list[dict[str, Any]]:
 async def make_plans(snapshot: Snapshot, documents: Sequence[Mapping[str, Any]]) -> list[Plan]:
     """What applying `documents` together would do, in their order."""
     live = dict(snapshot.bodies)
-    refused = {snapshot.put(_placed(d, snapshot)): await _refusal(snapshot, d) for d in documents}
+    refused = {}
+    for document in documents:
+        body, refusal = await _examined(snapshot, _placed(document, snapshot))
+        refused[snapshot.put(body)] = refusal
     reconciler = Reconciler(list(snapshot.kinds.values()), snapshot, lambda _: TablesUnseen())
     return [
         await _plan(snapshot, reconciler, key, live.get(key), no) for key, no in refused.items()
@@ -148,22 +151,30 @@ def _content(body: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in body.items() if k not in ("metadata", "status")}
 
 
-async def _refusal(snapshot: Snapshot, document: Mapping[str, Any]) -> str:
-    """What the API server itself says against it: its schema, its rules, its admission."""
-    body = _placed(document, snapshot)
+async def _examined(snapshot: Snapshot, body: dict[str, Any]) -> tuple[Body, str]:
+    """The resource with its defaults, and what is said against it, if anything."""
+    kind = snapshot.kinds.get(body["kind"])
+    if kind is None:
+        return body, f"{body['kind']} is not a kind of {API_VERSION}"
+    try:
+        parse(kind.model, body)
+        return await _dry_written(snapshot, body), ""
+    except SpecError as e:
+        return body, str(e)
+    except Rejected as e:
+        return body, e.message
+
+
+async def _dry_written(snapshot: Snapshot, body: dict[str, Any]) -> Body:
+    """What the API server itself makes of it: its schema, its rules, its admission."""
     meta = body["metadata"]
     ref = Ref(body["apiVersion"], body["kind"], snapshot.namespace, meta["name"])
     live = await snapshot.kube.get(ref)
-    try:
-        if live is None:
-            await snapshot.kube.create(body, dry_run=True)
-        else:
-            version = live["metadata"]["resourceVersion"]
-            guarded = {**body, "metadata": {**meta, "resourceVersion": version}}
-            await snapshot.kube.replace(guarded, dry_run=True)
-    except Rejected as e:
-        return e.message
-    return ""
+    if live is None:
+        return await snapshot.kube.create(body, dry_run=True)
+    version = live["metadata"]["resourceVersion"]
+    guarded = {**body, "metadata": {**meta, "resourceVersion": version}}
+    return await snapshot.kube.replace(guarded, dry_run=True)
 
 
 def _placed(document: Mapping[str, Any], snapshot: Snapshot) -> dict[str, Any]:
