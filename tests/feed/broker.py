@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from tapehouse_laptop import jars
 
@@ -101,25 +101,27 @@ class Broker:
         eventually(led, 30)
 
     def records(self, topic: str) -> list[Message]:
-        """Everything in a topic now, partition after partition."""
+        """Everything in a topic now, in order within each partition."""
         consumer = Consumer(
             {
                 "bootstrap.servers": self.bootstrap,
                 "group.id": "reader",
                 "enable.auto.commit": False,
+                "enable.partition.eof": True,
             }
         )
         found: list[Message] = []
         try:
-            partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
-            for number in partitions:
-                low, high = consumer.get_watermark_offsets(TopicPartition(topic, number))
-                consumer.assign([TopicPartition(topic, number, low)])
-                while low < high:
-                    for message in consumer.consume(1_000, 5.0):
-                        assert message.error() is None, message.error()
+            left = set(consumer.list_topics(topic, timeout=10).topics[topic].partitions)
+            consumer.assign([TopicPartition(topic, number, 0) for number in left])
+            while left:
+                for message in consumer.consume(10_000, 0.1):
+                    error = message.error()
+                    if error is None:
                         found.append(message)
-                        low = (message.offset() or 0) + 1
+                    else:
+                        assert error.code() == KafkaError._PARTITION_EOF, error
+                        left.discard(message.partition())
         finally:
             consumer.close()
         return found

@@ -7,9 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from tests.feed.broker import Broker
 from tests.feed.feeds import Feed, document, simulated
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("feed", deadline=None)
+settings.load_profile("feed")
 
 _numbers = itertools.count(1)
 _NET = f"127.85.{os.getpid() % 250}"

@@ -229,7 +229,7 @@ cut_frames = st.builds(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.lists(st.binary(max_size=60) | near_frames | cut_frames, max_size=12))
 def test_whatever_comes_it_is_accounted_for(frames: list[bytes]) -> None:
     one = session()

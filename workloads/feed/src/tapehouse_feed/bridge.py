@@ -16,6 +16,7 @@ from confluent_kafka import KafkaException
 from tapehouse_feed.config import FeedConfig, SimulatorSource, WebSocketSource, seconds
 from tapehouse_feed.continuity import Ledger, Replay, resumed
 from tapehouse_feed.cursor import STREAM, Cursor, Journal, Offsets, fingerprint
+from tapehouse_feed.mapping import Mapper
 from tapehouse_feed.metrics import Collector, Latency, Reading, Server
 from tapehouse_feed.session import DeadLetter, Deliver, Session
 from tapehouse_feed.simulator.server import PORT as SIMULATOR_PORT
@@ -55,6 +56,8 @@ class Bridge:
         self._key = fingerprint(config.source)
         self._latency = Latency()
         self._sink = Sink(client, config.dead_letter_topic, config.feed, self._latency)
+        field = config.continuity.sequence_field
+        self._mapper = Mapper(config.mapping, config.events, field) if config.mapping else None
         self._session = self._new_session(Ledger())
         self._source: WebSocket | None = None
         self._stop = asyncio.Event()
@@ -173,6 +176,7 @@ class Bridge:
             run=secrets.token_hex(STREAM // 2),
             ledger=ledger,
             sequence_field=self._config.continuity.sequence_field,
+            mapper=self._mapper,
         )
 
     def _new_source(self) -> WebSocket:
@@ -296,7 +300,7 @@ class Bridge:
 
     def _read(self) -> Iterator[Reading]:
         session, sink, source = self._session, self._sink, self._source
-        ledger = session.ledger
+        ledgers = session.ledgers
 
         def one(kind: str, name: str, help_: str, value: float) -> Reading:
             return kind, name, help_, [({}, float(value))]
@@ -311,11 +315,13 @@ class Bridge:
         yield gauge("paused", "1 while reading is stopped by back-pressure", self._paused)
         yield gauge("connected", "1 while connected", bool(source and source.connected))
         yield counter("connections", "Connections made", source.connections if source else 0)
-        yield gauge("sequence", "Highest sequence number seen", ledger.high or 0)
-        yield gauge("gaps_open", "Gaps in the sequence", len(ledger.gaps))
-        yield gauge("missing", "Sequence numbers missing", ledger.missing)
-        yield counter("gaps_opened", "Gaps opened since the start", ledger.opened)
-        yield counter("gaps_closed", "Gaps filled since the start", ledger.closed)
+        yield gauge(
+            "sequence", "Highest sequence number", max((x.high or 0 for x in ledgers), default=0)
+        )
+        yield gauge("gaps_open", "Gaps in the sequence", sum(len(x.gaps) for x in ledgers))
+        yield gauge("missing", "Sequence numbers missing", sum(x.missing for x in ledgers))
+        yield counter("gaps_opened", "Gaps opened since the start", sum(x.opened for x in ledgers))
+        yield counter("gaps_closed", "Gaps filled since the start", sum(x.closed for x in ledgers))
         yield gauge(
             "last_frame_timestamp_seconds", "When a frame came last", self._last_frame / 1e6
         )

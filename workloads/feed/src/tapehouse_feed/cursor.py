@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from tapehouse_feed.config import FilesSource, SimulatorSource, Source, WebSocketSource
 from tapehouse_feed.continuity import Gap
@@ -55,7 +55,7 @@ class Journal:
                 "group.id": f"{feed}-feed",
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",
-                "enable.partition.eof": False,
+                "enable.partition.eof": True,
             }
         )
 
@@ -103,22 +103,23 @@ class Journal:
 
         Raises `KafkaException` when a topic but `optional` cannot be read.
         """
+        must = {topic: partitions for topic, partitions in ends.items() if topic != optional}
+        found = self._sequences(cursor.offsets, must, stream)
+        try:
+            may = {topic: partitions for topic, partitions in ends.items() if topic == optional}
+            found |= self._sequences(cursor.offsets, may, stream)
+        except KafkaException as error:
+            extra = {"topic": optional, "error": error.args[0].str()}
+            log.warning("not readable: a crash may repeat its last records", extra=extra)
+        return found
+
+    def _sequences(self, starts: Offsets, ends: Offsets, stream: str) -> set[int]:
         found: set[int] = set()
-        for topic, partitions in ends.items():
-            try:
-                for message in self._between(cursor.offsets, {topic: partitions}):
-                    headers = dict(message.headers() or ())
-                    trace, number = _text(headers.get("trace_id")), _text(headers.get("seq"))
-                    if trace.startswith(stream) and number.isdecimal():
-                        found.add(int(number))
-            except KafkaException as error:
-                if topic != optional:
-                    raise
-                why = error.args[0].str()
-                log.warning(
-                    "cannot be read back; a crash may repeat its last records",
-                    extra={"topic": topic, "error": why},
-                )
+        for message in self._between(starts, ends):
+            headers = dict(message.headers() or ())
+            trace, number = _text(headers.get("trace_id")), _text(headers.get("seq"))
+            if trace.startswith(stream) and number.isdecimal():
+                found.add(int(number))
         return found
 
     def _bounds(self, topic: str, partition: int) -> tuple[int, int]:
@@ -128,30 +129,41 @@ class Journal:
         return low, high
 
     def _between(self, starts: Offsets, ends: Offsets) -> Iterable[Message]:
-        """Every record from `starts` up to `ends`, partition after partition."""
+        """Every record from `starts` up to `ends`, in order within each partition."""
+        left: dict[tuple[str | None, int | None], int] = {}
+        assigned = []
         for topic, partitions in ends.items():
             for partition, end in partitions.items():
                 low, _ = self._bounds(topic, int(partition))
                 start = max(low, starts.get(topic, {}).get(partition, 0))
-                yield from self._partition(topic, int(partition), start, end)
-
-    def _partition(self, topic: str, partition: int, start: int, end: int) -> Iterable[Message]:
-        if start >= end:
-            return
-        at = TopicPartition(topic, partition, start)
-        self._consumer.assign([at])
-        position = start
-        while position < end:
-            for message in self._consumer.consume(1_000, timeout=1.0):
-                if message.error():
-                    raise KafkaException(message.error())
-                offset = message.offset() or 0
-                if offset < end:
+                if start < end:
+                    left[topic, int(partition)] = end
+                    assigned.append(TopicPartition(topic, int(partition), start))
+        self._consumer.assign(assigned)
+        while left:
+            for message in self._consumer.consume(10_000, timeout=0.1):
+                place = message.topic(), message.partition()
+                if _is_end(message):
+                    left.pop(place, None)
+                elif place in left:
+                    # The end of a compacted topic may be a hole: then only the mark tells.
                     yield message
-                position = offset + 1
-            # Compaction and transactions leave holes that no record will ever step over.
-            position = max(position, self._consumer.position([at])[0].offset)
+                    if (message.offset() or 0) + 1 >= left[place]:
+                        del left[place]
         self._consumer.unassign()
+
+
+def _is_end(message: Message) -> bool:
+    """Whether it is a mark that a partition has been read to its end.
+
+    Raises `KafkaException` for any other error.
+    """
+    error = message.error()
+    if error is None:
+        return False
+    if error.code() == KafkaError._PARTITION_EOF:
+        return True
+    raise KafkaException(error)
 
 
 def _text(value: str | bytes | None) -> str:

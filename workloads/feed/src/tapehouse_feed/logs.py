@@ -32,4 +32,6 @@ def configure(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    logging.getLogger("picows").setLevel(logging.WARNING)
+    for library in ("picows", "aiofastnet"):
+        # What they have to say about a lost connection, the bridge says itself.
+        logging.getLogger(library).setLevel(logging.ERROR)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from hashlib import blake2b
 from typing import Annotated, Any
 
 import msgspec
@@ -10,6 +11,7 @@ from tapehouse_tape.events import Codec, Event, Invalid, Reason
 from tapehouse_tape.rules import non_finite
 
 from tapehouse_feed.continuity import Ledger
+from tapehouse_feed.mapping import Mapper, decoded
 
 Headers = list[tuple[str, str | bytes | None]]
 MAX_FRAME = 10 * 1024 * 1024
@@ -25,7 +27,8 @@ class Deliver(msgspec.Struct, gc=False):
     key: bytes
     value: bytes
     headers: Headers
-    event: str
+    event_time: str | None
+    """As it came: canonical or not, of the data or of nobody."""
 
 
 class DeadLetter(msgspec.Struct, gc=False):
@@ -45,21 +48,22 @@ class Skip(msgspec.Struct, gc=False, frozen=True):
 
 HANDSHAKE = Skip("handshake")
 DUPLICATE = Skip("duplicate")
+UNMAPPED = Skip("unmapped")
+SKIPS = (HANDSHAKE, DUPLICATE, UNMAPPED)
 Action = Deliver | DeadLetter | Skip
 
 _Sequence = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 class _Route(msgspec.Struct, gc=False):
-    """What is fixed for one kind of event."""
+    """What is fixed for one kind of event, looked up once."""
 
     codec: Codec
-    name: str
     topic: str
     headers: Headers
     decode: Callable[[bytes], Any]
     key: Callable[[Any], Any]
-    has_canonical_times: Callable[[Any], bool]
+    event_time: Callable[[Any], str | None] | None
 
 
 class Session:
@@ -67,7 +71,8 @@ class Session:
 
     `stream` is 16 hexadecimal digits that name the source and `run` 16 that name this run: a trace
     id is the stream and the sequence number, or the run and a count where there is none, so that
-    the same event of a source has the same trace id in every run.
+    the same event of a source has the same trace id in every run. With a `mapper`, frames are
+    foreign and their numbers count per key.
     """
 
     def __init__(
@@ -79,98 +84,143 @@ class Session:
         run: str,
         ledger: Ledger | None = None,
         sequence_field: str = "sequence",
+        mapper: Mapper | None = None,
     ) -> None:
         self.feed = feed
         self.ledger = ledger or Ledger()
+        self.keyed: dict[bytes, Ledger] = {}
+        """The ledgers of a mapped feed, by key."""
         self.events: Counter[str] = Counter({event.name: 0 for event in events})
         self.dead: Counter[Reason] = Counter(dict.fromkeys(Reason, 0))
-        self.skipped: Counter[str] = Counter({HANDSHAKE.why: 0, DUPLICATE.why: 0})
+        self.skipped: Counter[str] = Counter({skip.why: 0 for skip in SKIPS})
         self._stream = stream
         self._run = run
         self._unnumbered = 0
+        self._now = 0
+        self._received = times.from_micros(0)
+        self._mapper = mapper
         self._routes = {event.name: _route(feed, event) for event in events}
         self._open = msgspec.json.Decoder(_envelope(sequence_field)).decode
-
-    def receive(self, frame: bytes, now: int) -> Action:
-        """What to do with `frame`, received at `now` (µs since 1970). Never raises."""
-        sequence: int | None = None
-        received = times.from_micros(now)
-        try:
-            envelope = self._envelope(frame)
-            if envelope.event_type is msgspec.UNSET:
-                self.skipped["handshake"] += 1
-                return HANDSHAKE
-            sequence = envelope.sequence
-            if sequence is not None and not self.ledger.is_new(sequence):
-                self.skipped["duplicate"] += 1
-                return DUPLICATE
-            action: Action = self._event(envelope, received)
-            self.events[envelope.event_type] += 1
-        except Invalid as invalid:
-            action = self.dead_letter(frame, invalid, received, sequence)
-        if sequence is not None:
-            self.ledger.observe(sequence, now)
-        return action
 
     @property
     def frames(self) -> int:
         """Frames received: events, dead letters, handshakes and duplicates."""
         return self.events.total() + self.dead.total() + self.skipped.total()
 
-    def dead_letter(
-        self, frame: bytes, invalid: Invalid, received: str, sequence: int | None = None
-    ) -> DeadLetter:
-        """The dead letter of `frame`; `received` is the time it came, canonical."""
+    @property
+    def ledgers(self) -> list[Ledger]:
+        """Every ledger: one per key when the feed is mapped."""
+        return list(self.keyed.values()) if self._mapper else [self.ledger]
+
+    def receive(self, frame: bytes, now: int, original: bytes | None = None) -> Action:
+        """What to do with `frame`, received at `now` (µs since 1970). Never raises.
+
+        `original` is what a dead letter keeps where the frame was made from something else.
+        """
+        if now != self._now:
+            self._now, self._received = now, times.from_micros(now)
+        sequence: int | None = None
+        try:
+            if self._mapper is not None:
+                return self._foreign(frame, self._mapper)
+            envelope = self._envelope(frame)
+            kind, sequence = envelope.event_type, envelope.sequence
+            if kind is msgspec.UNSET:
+                return self._skip(HANDSHAKE)
+            if sequence is not None and not self.ledger.is_new(sequence):
+                return self._skip(DUPLICATE)
+            trace = self._trace_id(sequence)
+            action: Action = self._event(
+                kind, bytes(envelope.data), envelope.timestamp, sequence, trace
+            )
+        except Invalid as invalid:
+            action = self._dead_letter(original or frame, invalid, sequence)
+        if sequence is not None:
+            self.ledger.observe(sequence, now)
+        return action
+
+    def _skip(self, skip: Skip) -> Skip:
+        self.skipped[skip.why] += 1
+        return skip
+
+    def _foreign(self, frame: bytes, mapper: Mapper) -> Action:
+        mapped = mapper.apply(decoded(_utf8(frame)))
+        if mapped is None:
+            return self._skip(UNMAPPED)
+        number = mapped.sequence
+        if number is None:
+            return self._event(mapped.event, mapped.data, None, None, self._trace_id(None))
+        key = self._key_of(mapped.event, mapped.data)
+        ledger = self.keyed.setdefault(key, Ledger())
+        if not ledger.is_new(number):
+            return self._skip(DUPLICATE)
+        identity = b"%s\0%s\0%d" % (self._stream.encode(), key, number)
+        trace = blake2b(identity, digest_size=16).hexdigest()
+        try:
+            return self._event(mapped.event, mapped.data, None, number, trace)
+        finally:
+            # A bad frame has come too: its number is not missing.
+            ledger.observe(number, self._now)
+
+    def _key_of(self, event: str, data: bytes) -> bytes:
+        """The key alone, before the rest is checked: foreign numbers count per key."""
+        key = msgspec.json.decode(data).get(self._routes[event].codec.event.key)
+        return str(key).encode()
+
+    def _envelope(self, frame: bytes) -> Any:
+        try:
+            # msgspec passes over members it does not decode; Kafka's readers will not.
+            frame.decode()
+            return self._open(frame)
+        except UnicodeDecodeError as error:
+            raise _not_utf8(frame, error) from None
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise _not_an_envelope(frame, error) from None
+
+    def _event(
+        self, kind: str, data: bytes, envelope_time: object, sequence: int | None, trace: str
+    ) -> Deliver:
+        route = self._routes.get(kind)
+        if route is None:
+            known = ", ".join(self._routes)
+            raise Invalid(Reason.UNKNOWN_EVENT, f"{kind[:128]!r} is none of {known}")
+        if data[:1] != b"{" or len(data) > MAX_EVENT:
+            raise _unusable(data)
+        codec = route.codec
+        try:
+            event = route.decode(data)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise codec.explain(data, error) from None
+        if codec.decimals:
+            codec.check_decimals(event)
+        if not codec.has_canonical_times(event):
+            data = _corrected(codec, event, data, envelope_time, self._received)
+        key = route.key(event)
+        if key is None or key == "":
+            raise Invalid(Reason.MISSING_FIELD, f"{codec.event.key}: the key of {kind} is empty")
+        headers: Headers = [
+            *route.headers,
+            ("trace_id", trace),
+            ("ingested_at", self._received),
+        ]
+        if sequence is not None:
+            headers.append(("seq", str(sequence)))
+        self.events[kind] += 1
+        time = route.event_time(event) if route.event_time else None
+        return Deliver(route.topic, str(key).encode(), data, headers, time)
+
+    def _dead_letter(self, frame: bytes, invalid: Invalid, sequence: int | None) -> DeadLetter:
         self.dead[invalid.reason] += 1
         headers: Headers = [
             ("reason", invalid.reason.value),
             ("detail", invalid.detail.encode("utf-8", "replace")[:1024]),
             ("feed", self.feed),
-            ("received_at", received),
+            ("received_at", self._received),
             ("trace_id", self._trace_id(sequence)),
         ]
         if sequence is not None:
             headers.append(("seq", str(sequence)))
         return DeadLetter(frame, headers, invalid.reason, invalid.detail)
-
-    def _envelope(self, frame: bytes) -> Any:
-        try:
-            frame.decode()
-            return self._open(frame)
-        except UnicodeDecodeError as error:
-            detail = f"byte {error.start} is 0x{frame[error.start]:02x}: {error.reason}"
-            raise Invalid(Reason.NOT_UTF8, detail) from None
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise _not_an_envelope(frame, error) from None
-
-    def _event(self, envelope: Any, received: str) -> Deliver:
-        route = self._routes.get(envelope.event_type)
-        if route is None:
-            known = ", ".join(self._routes)
-            raise Invalid(Reason.UNKNOWN_EVENT, f"{envelope.event_type[:128]!r} is none of {known}")
-        data = bytes(envelope.data)
-        if len(data) > MAX_EVENT:
-            raise Invalid(Reason.TOO_LARGE, f"{len(data)} bytes, at most {MAX_EVENT} are taken")
-        if data[:1] != b"{":
-            found = data[:32].decode("utf-8", "replace") or "nothing"
-            raise Invalid(Reason.MISSING_DATA, f"data must be an object, found {found}")
-        try:
-            decoded = route.decode(data)
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise route.codec.explain(data, error) from None
-        if route.codec.decimals:
-            route.codec.check_decimals(decoded)
-        if not route.has_canonical_times(decoded):
-            data = _corrected(route.codec, decoded, data, envelope.timestamp, received)
-        sequence = envelope.sequence
-        headers = [
-            *route.headers,
-            ("trace_id", self._trace_id(sequence)),
-            ("ingested_at", received),
-        ]
-        if sequence is not None:
-            headers.append(("seq", str(sequence)))
-        return Deliver(route.topic, _key(route, decoded), data, headers, route.name)
 
     def _trace_id(self, sequence: int | None) -> str:
         if sequence is not None:
@@ -201,9 +251,20 @@ def _route(feed: str, event: Event) -> _Route:
         ("source", feed.encode()),
         ("schema_id", event.schema_id.encode()),
     ]
-    return _Route(
-        codec, event.name, event.topic, headers, codec.decode, codec.key, codec.has_canonical_times
-    )
+    return _Route(codec, event.topic, headers, codec.decode, codec.key, codec.event_time)
+
+
+def _utf8(frame: bytes) -> bytes:
+    try:
+        frame.decode()
+    except UnicodeDecodeError as error:
+        raise _not_utf8(frame, error) from None
+    return frame
+
+
+def _not_utf8(frame: bytes, error: UnicodeDecodeError) -> Invalid:
+    detail = f"byte {error.start} is 0x{frame[error.start]:02x}: {error.reason}"
+    return Invalid(Reason.NOT_UTF8, detail)
 
 
 def _not_an_envelope(frame: bytes, error: Exception) -> Invalid:
@@ -219,22 +280,22 @@ def _not_an_envelope(frame: bytes, error: Exception) -> Invalid:
     return Invalid(Reason.WRONG_TYPE, str(error))
 
 
-def _key(route: _Route, decoded: Any) -> bytes:
-    key = route.key(decoded)
-    if key is None or key == "":
-        name = route.codec.event.key
-        raise Invalid(Reason.MISSING_FIELD, f"{name}: the key of {route.name} is empty")
-    return str(key).encode()
+def _unusable(data: bytes) -> Invalid:
+    if len(data) > MAX_EVENT:
+        detail = f"the event has {len(data)} bytes, at most {MAX_EVENT} are taken"
+        return Invalid(Reason.TOO_LARGE, detail)
+    found = data[:32].decode("utf-8", "replace") or "nothing"
+    return Invalid(Reason.MISSING_DATA, f"data must be an object, found {found}")
 
 
 def _corrected(
-    codec: Codec, decoded: Any, data: bytes, envelope_time: object, received: str
+    codec: Codec, event: Any, data: bytes, envelope_time: object, received: str
 ) -> bytes:
     """`data` with its times put right and every other member's bytes as they were."""
     fallback = received if envelope_time is None else envelope_time
     if not isinstance(fallback, str):
         raise Invalid(Reason.BAD_TIMESTAMP, f"timestamp: {fallback!r} is not text")
     members = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
-    for name, text in codec.corrected_times(decoded, fallback).items():
+    for name, text in codec.corrected_times(event, fallback).items():
         members[name] = msgspec.Raw(msgspec.json.encode(text))
     return msgspec.json.encode(members)

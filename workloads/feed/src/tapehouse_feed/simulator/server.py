@@ -129,7 +129,7 @@ class _Client(picows.WSListener):
         frames = self._simulator.frames(first)
         loop = asyncio.get_running_loop()
         started, sent = loop.time(), 0
-        while True:
+        while not transport.underlying_transport.is_closing():
             due = int((loop.time() - started) * rate) + 1 - sent
             for _ in range(min(due, BURST)):
                 frame = next(frames, None)

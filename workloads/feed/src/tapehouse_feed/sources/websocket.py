@@ -14,6 +14,8 @@ from tapehouse_feed.session import MAX_FRAME
 
 FIRST_WAIT = 0.1
 LONGEST_WAIT = 30.0
+GOOD = 2
+"""A connection that brought so many frames was a good one: the next is made at once."""
 
 log = logging.getLogger("tapehouse.bridge")
 
@@ -61,17 +63,15 @@ class WebSocket:
         """Keep a connection until `stop`; never raises for what the other side does."""
         wait = FIRST_WAIT
         while not self._stopping.is_set():
-            connected_at = time.monotonic()
             try:
-                await self._converse()
+                if await self._converse() >= GOOD:
+                    wait = FIRST_WAIT
             except (OSError, picows.WSError, TimeoutError) as error:
                 why = str(error).splitlines()[0] if str(error) else type(error).__name__
                 log.warning(
                     "no connection to the source",
                     extra={"url": self._url, "error": why, "retry_in": round(wait, 2)},
                 )
-            if time.monotonic() - connected_at > wait:
-                wait = FIRST_WAIT
             await self._pause_between(wait)
             wait = min(LONGEST_WAIT, wait * 2)
 
@@ -83,9 +83,10 @@ class WebSocket:
         except TimeoutError:
             return
 
-    async def _converse(self) -> None:
+    async def _converse(self) -> int:
+        """One connection, until it is lost; how many frames it brought."""
         first = self._receiver.next_sequence()
-        transport, _ = await picows.ws_connect(
+        transport, listener = await picows.ws_connect(
             lambda: _Listener(self._receiver.receive),
             asking_from(self._url, first),
             extra_headers=self._headers,
@@ -108,6 +109,7 @@ class WebSocket:
             self.disconnected_since = time.monotonic()
             if not self._stopping.is_set():
                 log.warning("connection lost", extra={"url": self._url})
+        return listener.frames if isinstance(listener, _Listener) else 0
 
     def pause(self) -> None:
         """Stop reading the socket, so that the source feels it."""
@@ -141,11 +143,13 @@ class _Listener(picows.WSListener):
         self._parts: list[bytes] = []
         self._size = 0
         self._now = 0
+        self.frames = 0
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
         # One clock reading for all frames that were read from the socket together.
         now = self._now or time.time_ns() // 1000
         self._now = 0 if frame.last_in_buffer else now
+        self.frames += 1
         kind = frame.msg_type
         if kind is picows.WSMsgType.CLOSE:
             transport.send_close(frame.get_close_code(), frame.get_close_message())
