@@ -26,7 +26,7 @@ from tapehouse_laptop.supervisor import Installation
 DEFAULT_DIRECTORY = "environments/local"
 DEFAULT_TIMEOUT = 600
 BACKGROUND = "It goes on in the background; `tapehouse down` stops it."
-DATA = ("data", "pods", "pki", "run", "logs", "kubeconfig", "installation.json")
+DATA = ("data", "flink", "pods", "pki", "run", "logs", "kubeconfig", "installation.json")
 """What `down --data` removes of the state directory."""
 
 

@@ -118,7 +118,8 @@ def running(pid: int, started: float) -> bool:
     """Whether this very process still runs, not another that got its number."""
     try:
         process = psutil.Process(pid)
-        return abs(process.create_time() - started) < 1 and process.status() != psutil.STATUS_ZOMBIE
+        alive = process.status() != psutil.STATUS_ZOMBIE
+        return bool(alive and abs(process.create_time() - started) < 1)
     except psutil.NoSuchProcess:
         return False
 
