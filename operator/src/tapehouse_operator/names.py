@@ -44,8 +44,20 @@ def branch_name(number: int) -> str:
 
 
 def canonical(value: Mapping[str, Any] | list[Any] | str) -> bytes:
-    """JSON with sorted keys and no white space: equal meaning, equal bytes."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    """JSON with sorted keys and no white space: equal meaning, equal bytes.
+
+    `10.0` is `10`, as it is once an API server has stored it.
+    """
+    plain = _plain(value)
+    return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else value
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def digest(value: Mapping[str, Any] | list[Any] | str) -> str:

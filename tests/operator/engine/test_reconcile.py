@@ -338,9 +338,9 @@ class TestRevisions:
     def test_defaults_and_order_make_no_revision(self):
         async def story() -> None:
             async with house() as h:
-                h.put("w", size=2, parts=["a"])
+                h.put("w", size=2, parts=["a"], rate=10)
                 await h.settle()
-                h.put("w", parts=["a"], topic="", size=2)
+                h.put("w", rate=10.0, parts=["a"], topic="", size=2)
                 await h.settle()
                 assert h.names("ControllerRevision") == ["widget.w-00001"]
 

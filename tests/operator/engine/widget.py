@@ -33,6 +33,8 @@ class WidgetSpec(Spec):
 
     size: Annotated[int, Change.IN_PLACE] = 1
     """Must be less than 100."""
+    rate: Annotated[float, Change.IN_PLACE] = 0.5
+    """A number that may be whole."""
     parts: Annotated[tuple[str, ...], Change.RESTART] = ("a",)
     """One ConfigMap each."""
     needs: Annotated[str, Change.RESTART] = ""

@@ -213,7 +213,7 @@ class MemoryKube:
     def _store(
         self, verb: str, ref: Ref, before: dict[str, Any] | None, after: dict[str, Any]
     ) -> dict[str, Any]:
-        after = _copy(after)
+        after = _stored(_copy(after))
         meta = after["metadata"]
         if before is None:
             meta["uid"] = f"uid-{next(self._uids):06d}"
@@ -281,6 +281,15 @@ def _entry(manager: str, operation: str, fields: Mapping[str, Any]) -> dict[str,
 def _copy(body: Body) -> dict[str, Any]:
     copied: dict[str, Any] = orjson.loads(orjson.dumps(body))
     return copied
+
+
+def _stored(value: Any) -> Any:
+    """Whole numbers come back as such, however they were written."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {key: _stored(item) for key, item in value.items()}
+    return [_stored(item) for item in value] if isinstance(value, list) else value
 
 
 def _content(body: Body) -> bytes:
