@@ -3,7 +3,8 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,12 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.staticfiles import StaticFiles
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 
+from tapehouse_query import tables
+from tapehouse_query.errors import QueryError
 from tapehouse_query.http import Router
 from tapehouse_query.kube import Resources
 from tapehouse_query.live.kafka import LiveTopic
+from tapehouse_query.reads.engine import Session
 from tapehouse_query.schema.build import build
 from tapehouse_query.schema.context import Context, Services
 
@@ -47,7 +51,9 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         for topic in live.values():
             topic.start()
+        warm = asyncio.create_task(_warm(services))
         yield
+        warm.cancel()
         for topic in live.values():
             await asyncio.to_thread(topic.close)
         services.close()
@@ -66,6 +72,17 @@ def create_app(
     _add_health(app, services)
     _add_page(app, resources, live)
     return app
+
+
+async def _warm(services: Services) -> None:
+    """Read the plans of what is asked first, so that nobody waits for them."""
+    for table in (*tables.TRADES, tables.CANDLE_PARTS, tables.CANDLES):
+        with suppress(QueryError):
+            await services.engine.run("warm", partial(_find, table))
+
+
+def _find(table: tables.Table, session: Session) -> None:
+    session.lake.find(table)
 
 
 def _add_health(app: FastAPI, services: Services) -> None:

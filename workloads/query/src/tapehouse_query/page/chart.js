@@ -19,7 +19,7 @@ export function draw(canvas, candles, size) {
   const x = (start) => plot.width - ((last - start) / size + 0.5) * step;
   const y = prices(candles, plot.height * (1 - VOLUME));
   g.font = "11.5px " + look.mono;
-  grid(g, y, plot, look);
+  grid(g, y, plot, look, y(candles.at(-1).close));
   times(g, candles, x, plot, look, step);
   volumes(g, candles, x, plot, step, look);
   const body = Math.max(1, Math.min(14, step * 0.66));
