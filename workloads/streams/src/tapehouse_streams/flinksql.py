@@ -11,6 +11,14 @@ from tapehouse_streams.job import Job, JobError
 from tapehouse_streams.messages import cause, explained
 
 CATALOG = "lake"
+FUNCTIONS = {
+    "FIRST_BY": "FirstBy",
+    "LAST_BY": "LastBy",
+    "BOOK_STATS": "BookStats",
+    "DIM_AS_OF": "DimAsOf",
+    "PRICE_ALERTS": "PriceAlerts",
+}
+"""What Flink's own SQL lacks, by class in `dev.tapehouse.functions`."""
 
 
 def environment(job: Job, options: Mapping[str, str]) -> TableEnvironment:
@@ -20,10 +28,11 @@ def environment(job: Job, options: Mapping[str, str]) -> TableEnvironment:
         JobError: the catalog cannot be reached, or a table cannot be declared.
     """
     configuration = Configuration()
-    for key, value in {**job.configuration, **options}.items():
+    for key, value in {**job.configuration, **_parameters(job), **options}.items():
         configuration.set_string(key, value)
     settings = EnvironmentSettings.new_instance().in_streaming_mode()
     tables = TableEnvironment.create(settings.with_configuration(configuration).build())
+    add_functions(tables)
     _create_catalog(tables, job.catalog_uri)
     for statement in job.ddl:
         try:
@@ -31,6 +40,26 @@ def environment(job: Job, options: Mapping[str, str]) -> TableEnvironment:
         except Exception as error:
             raise explained(error, statement, "spec.inputs") from error
     return tables
+
+
+def add_functions(tables: TableEnvironment) -> None:
+    """Register the functions, whose jar is on the class path beside the connectors."""
+    for name, implementation in FUNCTIONS.items():
+        tables.execute_sql(
+            f"CREATE TEMPORARY SYSTEM FUNCTION {name} "
+            f"AS 'dev.tapehouse.functions.{implementation}' LANGUAGE JAVA"
+        )
+
+
+def _parameters(job: Job) -> dict[str, str]:
+    """How functions that read dimensions find the catalog."""
+    catalog = {"uri": job.catalog_uri, "prefix": job.catalog_prefix}
+    pairs = (f"tapehouse.catalog.{name}:{_quoted(value)}" for name, value in catalog.items())
+    return {"pipeline.global-job-parameters": ",".join(pairs)}
+
+
+def _quoted(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
 
 
 def catalog_properties(uri: str) -> dict[str, str]:

@@ -5,6 +5,9 @@ import tempfile
 
 from tapehouse_streams.job import ROOT_VARIABLE
 
+SMALL = "-Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
+"""The JVM lives for a few seconds: no time is spent on making it fast."""
+
 
 def settle() -> None:
     """Point PyFlink at `$TAPEHOUSE_ROOT/opt/flink/lib`; call it before PyFlink is imported.
@@ -15,5 +18,6 @@ def settle() -> None:
         return
     root = os.environ.get(ROOT_VARIABLE, "")
     os.environ.setdefault("HADOOP_CLASSPATH", f"{root}/opt/flink/lib/*")
-    os.environ.setdefault("JVM_ARGS", "-Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1")
-    os.environ.setdefault("FLINK_LOG_DIR", tempfile.gettempdir())
+    scratch = tempfile.gettempdir()
+    os.environ.setdefault("JVM_ARGS", f"{SMALL} -Djava.io.tmpdir={scratch}")
+    os.environ.setdefault("FLINK_LOG_DIR", scratch)
