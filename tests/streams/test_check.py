@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from tapehouse_laptop import jars
-from tapehouse_laptop.node.images import streams_environment
+from tapehouse_laptop.toolchain import streams_environment
 
 from tests.streams.platform import TABLE_PROPERTIES, TRADES, CatalogServer, catalog_server
 from tests.support.controlplane import free_net

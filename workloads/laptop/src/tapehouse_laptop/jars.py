@@ -9,6 +9,8 @@ from tapehouse_laptop import cache, toolchain
 
 SOURCES = Path(__file__).parents[2]
 """`workloads/laptop` of the checkout: `jars/<set>/pom.xml` and `java/<program>/`."""
+FUNCTIONS = SOURCES.parent / "streams" / "java"
+"""The functions that stream jobs add to Flink's own SQL."""
 COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 RELEASE = "17"
 
@@ -19,13 +21,15 @@ def kafka(progress: cache.Progress = cache.silent) -> Path:
 
 
 def flink(progress: cache.Progress = cache.silent) -> Path:
-    """The directory of the connectors' jars, which go beside those of the PyFlink wheel."""
-    return _fetched("flink", progress)
+    """The directory of connectors and functions, which go beside the jars of the PyFlink wheel."""
+    environment = toolchain.streams_environment()
+    wheel = environment.glob("lib/python*/site-packages/pyflink/lib/*.jar")
+    return _with_program("flink", FUNCTIONS, sorted(wheel), progress)
 
 
 def catalog(progress: cache.Progress = cache.silent) -> Path:
     """The directory of the Iceberg REST catalog's jars, this project's own among them."""
-    return _with_program("catalog", progress)
+    return _with_program("catalog", SOURCES / "java" / "catalog", [], progress)
 
 
 def prepare(progress: cache.Progress = cache.silent) -> None:
@@ -55,30 +59,33 @@ def _fetch(name: str, pom: Path, target: Path, progress: cache.Progress) -> None
     cache.run(argv, task=f"jars: {name}", progress=progress)
 
 
-def _with_program(name: str, progress: cache.Progress) -> Path:
-    libraries = _fetched(name, progress)
-    sources = sorted((SOURCES / "java" / name).rglob("*.java"))
-    digest = cache.digest_of(_pom(name), *sources)
+def _with_program(name: str, java: Path, provided: list[Path], progress: cache.Progress) -> Path:
+    """The set `name` and what is compiled against it; `provided` jars are there anyway."""
+    libraries = sorted(_fetched(name, progress).glob("*.jar"))
+    sources = sorted(java.rglob("*.java"))
+    digest = cache.digest_of(_pom(name), *(jar.name for jar in provided), *sources)
     return cache.entry(
-        name, digest, lambda at: _compile(name, sources, libraries, at, progress), progress
+        name,
+        digest,
+        lambda at: _compile(name, sources, libraries, provided, at, progress),
+        progress,
     )
 
 
 def _compile(
-    name: str, sources: list[Path], libraries: Path, target: Path, progress: cache.Progress
+    name: str,
+    sources: list[Path],
+    libraries: list[Path],
+    provided: list[Path],
+    target: Path,
+    progress: cache.Progress,
 ) -> None:
-    jars = sorted(libraries.glob("*.jar"))
+    class_path = os.pathsep.join(map(str, (*libraries, *provided)))
     with tempfile.TemporaryDirectory() as classes:
-        arguments: list[str | Path] = [
-            "-d",
-            classes,
-            "-cp",
-            os.pathsep.join(map(str, jars)),
-            *sources,
-        ]
+        arguments: list[str | Path] = ["-d", classes, "-cp", class_path, *sources]
         cache.run([*_compiler(progress), *arguments], task=f"java: {name}", progress=progress)
         _pack(Path(classes), target / f"tapehouse-{name}.jar")
-    for jar in jars:
+    for jar in libraries:
         (target / jar.name).hardlink_to(jar)
 
 

@@ -54,6 +54,20 @@ def java() -> Java:
     return Java(Path(found).resolve(), version)
 
 
+def streams_environment() -> Path:
+    """The Python environment with PyFlink, beside this one.
+
+    Raises:
+        LaptopError: it has not been made.
+    """
+    home = Path(os.environ.get("TAPEHOUSE_STREAMS") or Path(sys.prefix).parent / ".venv-streams")
+    if not (home / "bin" / "python").exists():
+        raise LaptopError(
+            f"no PyFlink environment at {home}: run `make setup`, or set TAPEHOUSE_STREAMS to one"
+        )
+    return home
+
+
 def _java_version(executable: str) -> int:
     said = _output([executable, "-version"])
     match = re.search(r'version "(?:1\.)?(\d+)', said)

@@ -20,7 +20,6 @@ from tapehouse_laptop.directory import KUSTOMIZATION, Directory, check_files
 from tapehouse_laptop.errors import LaptopError
 from tapehouse_laptop.kubeapi import Kube
 from tapehouse_laptop.net import Net
-from tapehouse_laptop.node.images import streams_environment
 from tapehouse_laptop.processes import die_with_parent, sweep
 from tapehouse_laptop.screen import Screen
 from tapehouse_laptop.services import tail
@@ -137,7 +136,7 @@ def prepare(progress: Progress) -> Binaries:
         LaptopError: a tool is missing, or a download or build failed.
     """
     toolchain.java()
-    streams_environment()
+    toolchain.streams_environment()
     jars.prepare(progress)
     return binaries.find_or_build(progress)
 

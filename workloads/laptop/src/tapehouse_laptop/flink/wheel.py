@@ -8,7 +8,6 @@ from pathlib import Path
 from tapehouse_laptop import jars, toolchain
 from tapehouse_laptop.errors import LaptopError
 from tapehouse_laptop.flink.config import module_options
-from tapehouse_laptop.node.images import streams_environment
 
 JOB_MANAGER = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
 TASK_MANAGER = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
@@ -35,7 +34,7 @@ class Wheel:
         Raises:
             LaptopError: no PyFlink, no Java, or a download failed.
         """
-        environment = streams_environment()
+        environment = toolchain.streams_environment()
         found = sorted(environment.glob("lib/python*/site-packages/pyflink/conf/config.yaml"))
         if not found:
             raise LaptopError(f"{environment} holds no PyFlink; run `make setup`")
@@ -59,8 +58,9 @@ class Wheel:
         dist = next((self.home / "lib").glob("flink-dist-*.jar"))
         return os.pathsep.join(map(str, (jar, dist)))
 
-    def client_environment(self, conf: Path, logs: Path) -> dict[str, str]:
+    def client_environment(self, conf: Path, logs: Path, scratch: Path) -> dict[str, str]:
         """What makes PyFlink start its own JVM with our configuration and jars."""
+        options = [CLIENT_HEAP, temporary(scratch), *self.java_options]
         return {
             "FLINK_HOME": str(self.home),
             "FLINK_CONF_DIR": str(conf),
@@ -68,8 +68,13 @@ class Wheel:
             "FLINK_OPT_DIR": str(self.home / "opt"),
             "FLINK_PLUGINS_DIR": str(conf),
             "FLINK_LOG_DIR": str(logs),
-            "FLINK_ENV_JAVA_OPTS": " ".join([CLIENT_HEAP, *self.java_options]),
+            "FLINK_ENV_JAVA_OPTS": " ".join(options),
             "LOG4J_PROPERTIES": str(conf / "log4j.properties"),
             "HADOOP_CLASSPATH": os.pathsep.join(f"{d}/*" for d in self.libraries),
             "JAVA_HOME": str(self.java.parents[1]),
         }
+
+
+def temporary(scratch: Path) -> str:
+    """Where a JVM unpacks what it carries: killed ones leave 60 MB behind."""
+    return f"-Djava.io.tmpdir={scratch}"

@@ -1,13 +1,11 @@
 """What stands in for an image: a Python environment, or Java and a directory of jars."""
 
-import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tapehouse_laptop import jars, toolchain
-from tapehouse_laptop.errors import LaptopError
 
 FEED = "feed"
 PYTHON = (FEED, "lakehouse", "query", "operator")
@@ -63,23 +61,9 @@ def _name(reference: str) -> str | None:
 
 
 def _streams() -> Image:
-    home = streams_environment()
+    home = toolchain.streams_environment()
     image = _java({"opt/flink/lib": jars.flink()})
     return Image((home / "bin", *image.path), image.links, image.env)
-
-
-def streams_environment() -> Path:
-    """The Python environment with PyFlink, beside this one.
-
-    Raises:
-        LaptopError: it has not been made.
-    """
-    home = Path(os.environ.get("TAPEHOUSE_STREAMS") or Path(sys.prefix).parent / ".venv-streams")
-    if not (home / "bin" / "python").exists():
-        raise LaptopError(
-            f"no PyFlink environment at {home}: run `make setup`, or set TAPEHOUSE_STREAMS to one"
-        )
-    return home
 
 
 def _java(links: Mapping[str, Path]) -> Image:
