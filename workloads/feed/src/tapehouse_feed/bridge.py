@@ -214,13 +214,12 @@ class Bridge:
             self._polling = asyncio.get_running_loop().call_later(POLL, self._poll)
 
     def _report(self, letter: DeadLetter) -> None:
-        headers = dict(letter.headers)
         log.warning(
             "dead letter",
             extra={
                 "reason": letter.reason.value,
                 "detail": letter.detail[:200],
-                "trace_id": headers["trace_id"],
+                "trace_id": letter.trace_id.decode(),
                 "size": len(letter.value),
             },
         )

@@ -38,6 +38,7 @@ class DeadLetter(msgspec.Struct, gc=False):
     headers: Headers
     reason: Reason
     detail: str
+    trace_id: bytes
 
 
 class Skip(msgspec.Struct, gc=False, frozen=True):
@@ -93,14 +94,16 @@ class Session:
         self.events: Counter[str] = Counter({event.name: 0 for event in events})
         self.dead: Counter[Reason] = Counter(dict.fromkeys(Reason, 0))
         self.skipped: Counter[str] = Counter({skip.why: 0 for skip in SKIPS})
-        self._stream = stream
-        self._run = run
+        self._stream = stream.encode()
+        self._numbered_trace = self._stream + b"%016x"
+        self._unnumbered_trace = run.encode() + b"%016x"
         self._unnumbered = 0
         self._now = 0
         self._received = times.from_micros(0)
         self._mapper = mapper
         self._routes = {event.name: _route(feed, event) for event in events}
-        self._open = msgspec.json.Decoder(_envelope(sequence_field)).decode
+        decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_envelope(sequence_field))
+        self._open = decoder.decode
 
     @property
     def frames(self) -> int:
@@ -123,7 +126,12 @@ class Session:
         try:
             if self._mapper is not None:
                 return self._foreign(frame, self._mapper)
-            envelope = self._envelope(frame)
+            try:
+                # msgspec passes over members it does not decode; Kafka's readers will not.
+                frame.decode()
+                envelope = self._open(frame)
+            except (ValueError, RecursionError) as error:
+                raise _not_an_envelope(frame, error) from None
             kind, sequence = envelope.event_type, envelope.sequence
             if kind is msgspec.UNSET:
                 return self._skip(HANDSHAKE)
@@ -154,8 +162,8 @@ class Session:
         ledger = self.keyed.setdefault(key, Ledger())
         if not ledger.is_new(number):
             return self._skip(DUPLICATE)
-        identity = b"%s\0%s\0%d" % (self._stream.encode(), key, number)
-        trace = blake2b(identity, digest_size=16).hexdigest()
+        identity = b"%s\0%s\0%d" % (self._stream, key, number)
+        trace = blake2b(identity, digest_size=16).hexdigest().encode()
         try:
             return self._event(mapped.event, mapped.data, None, number, trace)
         finally:
@@ -167,18 +175,8 @@ class Session:
         key = msgspec.json.decode(data).get(self._routes[event].codec.event.key)
         return str(key).encode()
 
-    def _envelope(self, frame: bytes) -> Any:
-        try:
-            # msgspec passes over members it does not decode; Kafka's readers will not.
-            frame.decode()
-            return self._open(frame)
-        except UnicodeDecodeError as error:
-            raise _not_utf8(frame, error) from None
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise _not_an_envelope(frame, error) from None
-
     def _event(
-        self, kind: str, data: bytes, envelope_time: object, sequence: int | None, trace: str
+        self, kind: str, data: bytes, envelope_time: object, sequence: int | None, trace: bytes
     ) -> Deliver:
         route = self._routes.get(kind)
         if route is None:
@@ -198,11 +196,7 @@ class Session:
         key = route.key(event)
         if key is None or key == "":
             raise Invalid(Reason.MISSING_FIELD, f"{codec.event.key}: the key of {kind} is empty")
-        headers: Headers = [
-            *route.headers,
-            ("trace_id", trace),
-            ("ingested_at", self._received),
-        ]
+        headers = [*route.headers, ("trace_id", trace), ("ingested_at", self._received)]
         if sequence is not None:
             headers.append(("seq", str(sequence)))
         self.events[kind] += 1
@@ -211,22 +205,23 @@ class Session:
 
     def _dead_letter(self, frame: bytes, invalid: Invalid, sequence: int | None) -> DeadLetter:
         self.dead[invalid.reason] += 1
+        trace = self._trace_id(sequence)
         headers: Headers = [
             ("reason", invalid.reason.value),
             ("detail", invalid.detail.encode("utf-8", "replace")[:1024]),
             ("feed", self.feed),
             ("received_at", self._received),
-            ("trace_id", self._trace_id(sequence)),
+            ("trace_id", trace),
         ]
         if sequence is not None:
             headers.append(("seq", str(sequence)))
-        return DeadLetter(frame, headers, invalid.reason, invalid.detail)
+        return DeadLetter(frame, headers, invalid.reason, invalid.detail, trace)
 
-    def _trace_id(self, sequence: int | None) -> str:
+    def _trace_id(self, sequence: int | None) -> bytes:
         if sequence is not None:
-            return f"{self._stream}{sequence:016x}"
+            return self._numbered_trace % sequence
         self._unnumbered += 1
-        return f"{self._run}{self._unnumbered:016x}"
+        return self._unnumbered_trace % self._unnumbered
 
 
 def _envelope(sequence_field: str) -> type[msgspec.Struct]:
@@ -270,6 +265,8 @@ def _not_utf8(frame: bytes, error: UnicodeDecodeError) -> Invalid:
 def _not_an_envelope(frame: bytes, error: Exception) -> Invalid:
     if isinstance(error, RecursionError):
         return Invalid(Reason.NOT_JSON, "nested too deeply")
+    if isinstance(error, UnicodeDecodeError):
+        return _not_utf8(frame, error)
     infinite = non_finite(frame)
     if infinite is not None:
         return Invalid(Reason.RULE, f"{infinite} is not a finite number")

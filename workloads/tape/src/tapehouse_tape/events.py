@@ -104,6 +104,10 @@ class Codec:
         )
         self._time_paths = tuple(f"`$.{name}`" for name in self.times)
         self.other_times = tuple(name for name in self.times if name != event.event_time)
+        self.has_canonical_times: Callable[[Any], bool] = _times_check(
+            self.event_time, tuple(map(attrgetter, self.other_times))
+        )
+        """Whether the event time is there and every time is in canonical form."""
         self.decimals: tuple[tuple[str, Decimal], ...] = tuple(
             (name, type_) for name, type_ in types.items() if isinstance(type_, Decimal)
         )
@@ -139,18 +143,6 @@ class Codec:
             if value is not None and not _fits(value, type_):
                 raise Invalid(Reason.WRONG_TYPE, f"{name}: {value} does not fit {type_}")
 
-    def has_canonical_times(self, decoded: Any) -> bool:
-        """Whether the event time is there and every time is in canonical form."""
-        if self.event_time is not None:
-            text = self.event_time(decoded)
-            if text is None or not times.is_canonical(text):
-                return False
-        for name in self.other_times:
-            text = getattr(decoded, name)
-            if text is not None and not times.is_canonical(text):
-                return False
-        return True
-
     def corrected_times(self, decoded: Any, fallback: str) -> dict[str, str]:
         """Every time in canonical form, `fallback` standing in for a missing event time.
 
@@ -164,6 +156,25 @@ class Codec:
             if text is not None:
                 corrected[name] = _canonical(name, text)
         return corrected
+
+
+def _times_check(
+    event_time: Callable[[Any], str | None] | None,
+    others: Sequence[Callable[[Any], str | None]],
+) -> Callable[[Any], bool]:
+    is_canonical = times.is_canonical
+
+    def own(event: Any) -> bool:
+        if event_time is None:
+            return True
+        text = event_time(event)
+        return text is not None and is_canonical(text)
+
+    def every(event: Any) -> bool:
+        texts = [read(event) for read in others]
+        return own(event) and all(text is None or is_canonical(text) for text in texts)
+
+    return every if others else own
 
 
 def _canonical(name: str, text: str) -> str:
