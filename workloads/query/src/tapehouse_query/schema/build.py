@@ -9,7 +9,7 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionResult
 
 from tapehouse_query.schema.fast import FastExecutor
-from tapehouse_query.schema.limits import EXTENSIONS
+from tapehouse_query.schema.limits import CostLimiter, ShapeLimiter
 from tapehouse_query.schema.mutation import Mutation
 from tapehouse_query.schema.observe import Observe, presentable
 from tapehouse_query.schema.query import Query
@@ -42,7 +42,8 @@ def build() -> Schema:
             Observe,
             lambda: ParserCache(maxsize=256),
             lambda: ValidationCache(maxsize=256),
-            *EXTENSIONS,
+            ShapeLimiter,
+            CostLimiter,
         ],
         config=StrawberryConfig(scalar_map=SCALARS),
     )

@@ -16,7 +16,6 @@ from graphql import (
 )
 from strawberry.extensions import (
     MaxAliasesLimiter,
-    MaxTokensLimiter,
     QueryDepthLimiter,
     SchemaExtension,
 )
@@ -60,12 +59,23 @@ class CostLimiter(SchemaExtension):
         yield None
 
 
-EXTENSIONS: list[Any] = [
-    lambda: MaxTokensLimiter(max_token_count=MAX_TOKENS),
-    lambda: QueryDepthLimiter(max_depth=MAX_DEPTH),
-    lambda: MaxAliasesLimiter(max_alias_count=MAX_ALIASES),
-    CostLimiter,
-]
+class ShapeLimiter(SchemaExtension):
+    """Refuses operations that are too deep, too long or have too many aliases.
+
+    The rules are made once: they are part of the key under which validations are cached.
+    """
+
+    rules = (
+        *QueryDepthLimiter(max_depth=MAX_DEPTH).validation_rules,
+        *MaxAliasesLimiter(max_alias_count=MAX_ALIASES).validation_rules,
+    )
+
+    def on_operation(self) -> Iterator[None]:
+        """Before parsing."""
+        context = self.execution_context
+        context.validation_rules = (*context.validation_rules, *self.rules)
+        context.parse_options["max_tokens"] = MAX_TOKENS
+        yield None
 
 
 def _too_much(cost: int) -> GraphQLError:
