@@ -6,6 +6,7 @@ from collections import defaultdict
 from datetime import timedelta
 
 import pytest
+from pyiceberg.transforms import DayTransform
 from tapehouse_lakehouse import rewrite
 from tapehouse_lakehouse.model import InvalidError
 from tapehouse_lakehouse.transforms.run import Outcome, run
@@ -300,3 +301,17 @@ def test_risk_finds_self_trades_and_round_trips(lake):
     for (_, symbol), row in got.items():
         shares[symbol] += row["share_of_symbol"]
     assert dict(shares) == pytest.approx(dict.fromkeys(shares, 1.0))
+
+
+def test_files_older_than_the_partitioning_are_replaced_whole(lake):
+    declared.create(lake, "silver-candle-parts")
+    flink.create(lake, "gold.candles", declared.schema("gold-candles"))
+    rows = market.trades(14, utc(2026, 3, 2, 20), 200, timedelta(minutes=3))
+    add_parts(lake, rows[:100])
+    run(lake, SPEC)
+    with flink.load(lake, "gold.candles").update_spec() as update:
+        update.add_field("window_start", DayTransform())
+    add_parts(lake, rows[100:])
+    run(lake, SPEC)
+    check_candles(lake, rows)
+    assert len(list(flink.load(lake, "gold.candles").scan().plan_files())) > 1

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pyiceberg.table.snapshots import Operation
 from pyiceberg.transforms import IdentityTransform
@@ -163,3 +164,17 @@ def test_a_sweep_takes_old_strays_only(lake, table):
     assert done.removed == 1
     assert (old.exists(), new.exists()) == (False, True)
     assert flink.rows(lake, NAME, BRANCH) == [1, 2, 3]
+
+
+def test_null_and_empty_lists_stay_what_they_are(lake):
+    levels = pa.list_(pa.struct([("price", pa.float64()), ("quantity", pa.int64())]))
+    schema = pa.schema([("id", pa.int64()), ("bids", levels)])
+    flink.create(lake, NAME, schema)
+    bids = [None, [], [{"price": 1.5, "quantity": 2}, {"price": None, "quantity": 3}], None]
+    for checkpoint in range(1, 5):
+        data = pa.table({"id": [checkpoint] * 4, "bids": bids}, schema=schema)
+        flink.commit(lake, NAME, BRANCH, checkpoint, data)
+    assert tasks.compact(lake, SPEC, SMALL, BRANCH).after == 1
+    (path,) = files(lake)
+    written = pq.read_table(local(path)).sort_by([("id", "ascending")])
+    assert written["bids"].to_pylist() == bids * 4

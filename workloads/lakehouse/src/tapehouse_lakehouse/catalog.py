@@ -37,15 +37,15 @@ class _Snapshot(_Wire, frozen=True):
     summary: dict[str, str] = {}
 
     def commit(self) -> Commit:
-        checkpoint = self.summary.get("flink.max-committed-checkpoint-id")
-        rows = self.summary.get("total-records")
+        checkpoint = self.summary.get("flink.max-committed-checkpoint-id", "")
+        rows = self.summary.get("total-records", "")
         return Commit(
             snapshot=self.snapshot_id,
             parent=self.parent_snapshot_id,
             at_ms=self.timestamp_ms,
             job=self.summary.get("flink.job-id", ""),
-            checkpoint=None if checkpoint is None else int(checkpoint),
-            rows=None if rows is None else int(rows),
+            checkpoint=int(checkpoint) if checkpoint.isdigit() else None,
+            rows=int(rows) if rows.isdigit() else None,
         )
 
 

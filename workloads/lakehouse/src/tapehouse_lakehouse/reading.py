@@ -4,6 +4,7 @@ Names in old files are old names; ids never change, so renamed, added and widene
 right whatever the file's age.
 """
 
+import tempfile
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 
@@ -32,6 +33,10 @@ from pyiceberg.types import (
     TimeType,
     UUIDType,
 )
+
+from tapehouse_lakehouse import nulls
+
+nulls.mend()
 
 Range = tuple[int, int]
 """Microseconds since 1970 UTC, the end excluded."""
@@ -66,6 +71,8 @@ class Database:
             config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
         )
         self._paths: list[str] = []
+        self._spill = tempfile.TemporaryDirectory(prefix="tapehouse-duckdb-")
+        self.connection.execute(f"SET temp_directory = {_text(self._spill.name)}")
         self.connection.execute("SET TimeZone = 'UTC'")
         self.connection.execute(f"SET memory_limit = '{memory}'")
         self.connection.execute(f"SET threads = {threads}")
@@ -76,6 +83,7 @@ class Database:
 
     def __exit__(self, *_: object) -> None:
         self.connection.close()
+        self._spill.cleanup()
 
     def attach(
         self,

@@ -22,6 +22,10 @@ from pyiceberg.table.update.validate import (
 )
 from pyiceberg.typedef import EMPTY_DICT
 
+from tapehouse_lakehouse import nulls
+
+nulls.mend()
+
 CARRIED = ("flink.", "tapehouse.transform.")
 """Prefixes of summary properties that later readers look for on the newest snapshot: the
 checkpoint Flink restores from, and the inputs a transform has seen."""

@@ -16,6 +16,7 @@ from pyiceberg.transforms import (
 )
 from pyiceberg.types import DateType, PrimitiveType, TimestampType, TimestamptzType
 
+from tapehouse_lakehouse.lineage import MAIN
 from tapehouse_lakehouse.transforms.units import DAY, Changes, Range, Recompute, unit
 
 _GRAINS = {
@@ -85,6 +86,21 @@ def extent(table: Table, snapshot: int | None) -> list[Range]:
     return sorted(
         {(unit(timed[1], s[0])[0], unit(timed[1], s[1] - 1)[1]) for s in spans if s and any(s)}
     )
+
+
+def straddles(table: Table, grain: Recompute) -> bool:
+    """Whether some file of `main` is of more than one partition of today's layout.
+
+    Such files are older than the layout; they can only be replaced together.
+    """
+    head = table.metadata.snapshot_by_name(MAIN)
+    if head is None:
+        return False
+    for task in table.scan(snapshot_id=head.snapshot_id).plan_files():
+        span = file_range(table, task.file)
+        if span is None or unit(grain, span[0]) != unit(grain, max(span[1] - 1, span[0])):
+            return True
+    return False
 
 
 def _times(field: PartitionField) -> tuple[type, ...]:

@@ -160,7 +160,7 @@ def _added(outcome: Outcome, found: Difference) -> Outcome:
 
 def _kind(spec: TableSpec, target: Table) -> Recompute:
     timed = changes.time_partition(target)
-    if timed is None:
+    if timed is None or changes.straddles(target, timed[1]):
         return Recompute.ALL
     return Recompute(spec.producer.recompute) if spec.producer.recompute else timed[1]
 
