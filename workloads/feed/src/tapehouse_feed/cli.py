@@ -5,13 +5,15 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 import uvloop
 from confluent_kafka import KafkaException
+from tapehouse_tape import times
 from tapehouse_tape.events import DeclarationError
 
 from tapehouse_feed import logs, metrics
@@ -25,6 +27,7 @@ from tapehouse_feed.config import (
     kafka_client,
     load,
 )
+from tapehouse_feed.deadletters import DeadLetters, Letter
 from tapehouse_feed.simulator import server
 from tapehouse_feed.sink import DeliveryError
 
@@ -82,6 +85,93 @@ async def _serve(source: SimulatorSource, host: str) -> None:
     async with serving:
         await stop.wait()
         serving.close()
+
+
+@main.group()
+def deadletters() -> None:
+    """Look at, replay and purge the frames that could not be taken."""
+
+
+def _filters(command: Callable[..., None]) -> Callable[..., None]:
+    for option in (
+        click.option("--reason", help="Only letters with this reason, such as wrong-type."),
+        click.option("--at", "place", help="Only the letter at PARTITION:OFFSET."),
+        click.option(
+            "--before", metavar="TIME", help="Only letters received before TIME (ISO-8601)."
+        ),
+    ):
+        command = option(command)
+    return FILE(command)
+
+
+@deadletters.command("list")
+@_filters
+def list_(file: Path, **filters: str | None) -> None:
+    """One line for each letter: place, time, reason, detail."""
+    with _dead_letters(file) as letters:
+        for letter in letters.letters(_wanted(**filters)):
+            where = f"{letter.place:>10}  {letter.received_at}"
+            click.echo(f"{where}  {letter.reason:<14}  {letter.detail[:100]}")
+
+
+@deadletters.command()
+@_filters
+def show(file: Path, **filters: str | None) -> None:
+    """Everything about each letter; bytes that are not text are escaped."""
+    with _dead_letters(file) as letters:
+        for letter in letters.letters(_wanted(**filters)):
+            for name in ("place", "received_at", "reason", "detail", "trace_id", "seq"):
+                click.echo(f"{name + ':':<13}{getattr(letter, name)}")
+            click.echo(f"{'bytes:':<13}{len(letter.value)}")
+            click.echo(letter.value.decode("utf-8", "backslashreplace") + "\n")
+
+
+@deadletters.command()
+@_filters
+def replay(file: Path, **filters: str | None) -> None:
+    """Check letters again, with FILE as it is now, and write what passes; each at most once."""
+    with _dead_letters(file) as letters:
+        done = letters.replay(_wanted(**filters))
+    click.echo(
+        f"{done.replayed} replayed, {done.still_bad} still bad, {done.done_before} replayed before"
+    )
+
+
+@deadletters.command()
+@FILE
+@click.option("--before", metavar="TIME", required=True, help="Letters received before TIME.")
+def purge(file: Path, before: str) -> None:
+    """Delete the letters received before a time."""
+    with _dead_letters(file) as letters:
+        click.echo(f"{letters.purge(_wanted(before=before))} purged")
+
+
+@contextmanager
+def _dead_letters(file: Path) -> Iterator[DeadLetters]:
+    config = _config(file)
+    letters = DeadLetters(config, kafka_client(config))
+    try:
+        yield letters
+    except KafkaException as error:
+        raise click.ClickException(f"Kafka: {error.args[0].str()}") from None
+    except (DeclarationError, RuntimeError) as error:
+        raise click.ClickException(str(error)) from None
+    finally:
+        letters.close()
+
+
+def _wanted(
+    reason: str | None = None, place: str | None = None, before: str | None = None
+) -> Callable[[Letter], bool]:
+    try:
+        until = times.normalise(before) if before else None
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--before") from None
+    return lambda letter: (
+        (reason is None or letter.reason == reason)
+        and (place is None or letter.place == place)
+        and (until is None or letter.received_at < until)
+    )
 
 
 def _config(file: Path) -> FeedConfig:

@@ -93,10 +93,14 @@ class Journal:
     def cursor(self, topic: str, key: str) -> Cursor | None:
         """The newest cursor under `key`."""
         found: Cursor | None = None
-        for message in self._between({}, self.ends([topic])):
-            if _text(message.key()) == key:
+        for message in self.records(topic):
+            if header(message.key()) == key:
                 found = _decode(message.value() or b"")
         return found
+
+    def records(self, topic: str) -> Iterable[Message]:
+        """Everything in a topic now."""
+        return self.between({}, self.ends([topic]))
 
     def later(self, cursor: Cursor, ends: Offsets, stream: str, optional: str) -> set[int]:
         """The sequence numbers of this stream written from the cursor's offsets to `ends`.
@@ -115,9 +119,9 @@ class Journal:
 
     def _sequences(self, starts: Offsets, ends: Offsets, stream: str) -> set[int]:
         found: set[int] = set()
-        for message in self._between(starts, ends):
+        for message in self.between(starts, ends):
             headers = dict(message.headers() or ())
-            trace, number = _text(headers.get("trace_id")), _text(headers.get("seq"))
+            trace, number = header(headers.get("trace_id")), header(headers.get("seq"))
             if trace.startswith(stream) and number.isdecimal():
                 found.add(int(number))
         return found
@@ -128,7 +132,7 @@ class Journal:
         )
         return low, high
 
-    def _between(self, starts: Offsets, ends: Offsets) -> Iterable[Message]:
+    def between(self, starts: Offsets, ends: Offsets) -> Iterable[Message]:
         """Every record from `starts` up to `ends`, in order within each partition."""
         left: dict[tuple[str | None, int | None], int] = {}
         assigned = []
@@ -166,8 +170,9 @@ def _is_end(message: Message) -> bool:
     raise KafkaException(error)
 
 
-def _text(value: str | bytes | None) -> str:
-    return value.decode("ascii", "replace") if isinstance(value, bytes) else value or ""
+def header(value: str | bytes | None) -> str:
+    """A header or a key as text; empty where there is none."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value or ""
 
 
 def _decode(value: bytes) -> Cursor | None:

@@ -115,6 +115,11 @@ class Session:
         """Every ledger: one per key when the feed is mapped."""
         return list(self.keyed.values()) if self._mapper else [self.ledger]
 
+    def forget(self) -> None:
+        """Take every number as new again."""
+        self.ledger = Ledger()
+        self.keyed.clear()
+
     def receive(self, frame: bytes, now: int, original: bytes | None = None) -> Action:
         """What to do with `frame`, received at `now` (µs since 1970). Never raises.
 
