@@ -48,9 +48,13 @@ def test_at_rest_it_asks_nothing_and_a_restart_writes_nothing(operator: Operator
 
 
 def test_drift_in_a_vendors_object_is_undone_and_foreign_fields_stay(operator: Operator) -> None:
-    patch = {"metadata": {"annotations": {"note": "mine"}}, "spec": {"partitions": 77}}
+    patch = {"metadata": {"annotations": {"note": "mine"}}, "spec": {"config": {"retention.ms": 1}}}
     operator.kubectl("patch", "kafkatopic", TOPIC, "--type=merge", "-p", json.dumps(patch))
-    wait_until(lambda: operator.get("kafkatopic", TOPIC)["spec"]["partitions"] == 2, "enforcement")
+
+    def retention() -> int:
+        return int(operator.get("kafkatopic", TOPIC)["spec"]["config"]["retention.ms"])
+
+    wait_until(lambda: retention() == 7 * 24 * 3600 * 1000, "enforcement")
     assert operator.get("kafkatopic", TOPIC)["metadata"]["annotations"]["note"] == "mine"
 
 
