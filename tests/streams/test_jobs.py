@@ -92,8 +92,8 @@ def test_a_new_revision_goes_on_in_a_branch_of_its_own(world: Platform) -> None:
     loaded = world.catalog.load().load_table(table)
     ancestors = {snapshot.snapshot_id for snapshot in _ancestors(loaded, branch(2))}
     assert loaded.refs()[branch(1)].snapshot_id in ancestors
-    old = sorted(world.rows(table, 1)["trade_id"].to_pylist())
-    assert old == list(range(len(old)))
+    old = world.rows(table, 1)["trade_id"].to_pylist()
+    assert BATCH <= len(old) == len(set(old))
     world.delete_job(name)
 
 

@@ -6,9 +6,11 @@ import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tapehouse_laptop.flink.config import LOG4J, config_yaml, java_parameters
+from tapehouse_laptop.flink.config import LOG4J, config_yaml
+from tapehouse_laptop.flink.errors import StartError
+from tapehouse_laptop.flink.memory import Memory
 from tapehouse_laptop.flink.pod import Place
-from tapehouse_laptop.flink.wheel import JOB_MANAGER, MEMORY_TOOL, TASK_MANAGER, Wheel
+from tapehouse_laptop.flink.wheel import JOB_MANAGER, TASK_MANAGER, Wheel, temporary
 from tapehouse_laptop.processes import Process
 from tapehouse_laptop.state import State, write_atomically, write_json
 
@@ -16,14 +18,9 @@ log = logging.getLogger(__name__)
 
 SUBMIT_SECONDS = 180.0
 RESTART_PAUSE = 1.0
-TOOL_OPTIONS = ("-Xmx64m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 COLLECTOR = ("-XX:+UseSerialGC",)
 """Of the JobManager, whose heap is small."""
 CRASH = "-XX:+ExitOnOutOfMemoryError"
-
-
-class StartError(Exception):
-    """A process could not be started, or the runner failed; the message is for the status."""
 
 
 class Cluster:
@@ -60,13 +57,14 @@ class Cluster:
         conf = self._place.conf
         write_atomically(conf / "config.yaml", config_yaml(configuration))
         write_atomically(conf / "log4j.properties", LOG4J)
-        options, arguments = await self._parameters("JM", environment)
+        memory = Memory(self._state, self._wheel, conf, configuration)
+        options, arguments = await memory.parameters("JM")
         options = [*COLLECTOR, *options]
         self._job_manager = await self._java(
             "jobmanager", options, JOB_MANAGER, arguments, environment
         )
         self._tasks.append(asyncio.create_task(self._watch(self._job_manager, changed)))
-        options, arguments = await self._parameters("TM", environment)
+        options, arguments = await memory.parameters("TM")
         for number in range(task_managers):
             keep = self._keep_task_manager(number, options, arguments, environment, changed)
             self._tasks.append(asyncio.create_task(keep))
@@ -92,8 +90,10 @@ class Cluster:
         write_json(self._place.options, dict(options))
         output = self._logs / "submit.log"
         output.unlink(missing_ok=True)
-        client = self._wheel.client_environment(self._place.conf, self._logs)
-        variables = {**environment, **client, "TAPEHOUSE_FLINK_OPTIONS": str(self._place.options)}
+        variables = {
+            **self._variables(environment),
+            "TAPEHOUSE_FLINK_OPTIONS": str(self._place.options),
+        }
         argv: list[str | Path] = [self._wheel.python, "-m", "tapehouse_streams.run"]
         name = f"flink/{self._name}/submit"
         process = await Process.start(self._state, name, argv, log=output, env=variables)
@@ -156,33 +156,20 @@ class Cluster:
             f"-Dlog.file={self._logs / name}.log",
             f"-Dlog4j.configurationFile={conf / 'log4j.properties'}",
         ]
-        jvm = [*options, CRASH, *wheel.java_options, *logging_options, "-cp", wheel.class_path()]
-        variables = {**environment, **wheel.client_environment(conf, self._logs)}
+        own = [CRASH, temporary(self._place.scratch), *wheel.java_options, *logging_options]
+        jvm = [*options, *own, "-cp", wheel.class_path()]
         argv: list[str | Path] = [wheel.java, *jvm, main, "--configDir", conf, *arguments]
         return await Process.start(
             self._state,
             f"flink/{self._name}/{name}",
             argv,
             log=self._logs / f"{name}.out",
-            env=variables,
+            env=self._variables(environment),
         )
 
-    async def _parameters(
-        self, role: str, environment: Mapping[str, str]
-    ) -> tuple[list[str], list[str]]:
-        """What Flink's own calculation makes of the memory settings."""
-        output = self._logs / f"memory-{role}.out"
-        output.unlink(missing_ok=True)
-        tool = [*TOOL_OPTIONS, "-cp", self._wheel.memory_tool, MEMORY_TOOL]
-        command = [f"GET_{role}_RESOURCE_PARAMS", "--configDir", str(self._place.conf)]
-        argv: list[str | Path] = [self._wheel.java, *tool, *command]
-        name = f"flink/{self._name}/memory"
-        process = await Process.start(self._state, name, argv, log=output, env=environment)
-        try:
-            await process.wait()
-        finally:
-            await process.stop(0)
-        try:
-            return java_parameters(output.read_text(errors="replace"))
-        except ValueError as error:
-            raise StartError(str(error)) from error
+    def _variables(self, environment: Mapping[str, str]) -> dict[str, str]:
+        place = self._place
+        return {
+            **environment,
+            **self._wheel.client_environment(place.conf, self._logs, place.scratch),
+        }

@@ -10,9 +10,10 @@ import aiohttp
 
 from tapehouse_laptop.components import Phase
 from tapehouse_laptop.context import Context
-from tapehouse_laptop.flink.cluster import Cluster, StartError
+from tapehouse_laptop.flink.cluster import Cluster
 from tapehouse_laptop.flink.config import Endpoint, cluster_configuration, submission
 from tapehouse_laptop.flink.decide import Action, Seen, decide
+from tapehouse_laptop.flink.errors import StartError
 from tapehouse_laptop.flink.pod import Place, lay_out
 from tapehouse_laptop.flink.record import Record, newest_state, now_ms
 from tapehouse_laptop.flink.rest import FlinkError, Job, JobManager, NoAnswerError

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,9 +158,15 @@ class BrokerProcess:
     async def _java(self, name: str, arguments: list[str], output: Path) -> Process:
         home = self._place.home
         file = home / f"{name}.args"
-        settings = f"-Dlog4j2.configurationFile={home / 'log4j2.properties'}"
-        classes = ["-cp", f"{self._place.libraries}/*"]
-        write_atomically(file, argument_file([settings, *classes, *arguments]))
+        scratch = home / "tmp"
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir()
+        options = [
+            f"-Dlog4j2.configurationFile={home / 'log4j2.properties'}",
+            f"-Djava.io.tmpdir={scratch}",
+            *("-cp", f"{self._place.libraries}/*"),
+        ]
+        write_atomically(file, argument_file([*options, *arguments]))
         java = toolchain.java().executable
         full_name = f"kafka/{self._place.name}/{name}"
         return await Process.start(self._place.state, full_name, [java, f"@{file}"], log=output)
