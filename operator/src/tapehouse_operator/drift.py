@@ -50,7 +50,7 @@ def _parsed(fields: str) -> Fields:
 def _lost(value: Any, owned: Fields | None, path: str) -> Iterator[str]:
     if owned is not None and not owned:
         return  # a leaf, or a whole object or list owned as one value
-    if isinstance(value, Mapping) and value:
+    if isinstance(value, dict | Mapping) and value:
         for key, item in value.items():
             mine = None if owned is None else owned.get(f"f:{key}")
             yield from _lost(item, mine, f"{path}.{key}" if path else key)

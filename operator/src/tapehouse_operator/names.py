@@ -53,11 +53,13 @@ def canonical(value: Mapping[str, Any] | list[Any] | str) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, float):
-        return int(value) if value.is_integer() else value
-    if isinstance(value, Mapping):
+    if isinstance(value, str | int):
+        return value
+    if isinstance(value, dict | Mapping):  # dict first: asking the abstract class is slow
         return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def digest(value: Mapping[str, Any] | list[Any] | str) -> str:
