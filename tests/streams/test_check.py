@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from tapehouse_laptop import jars
 from tapehouse_laptop.toolchain import streams_environment
+from tapehouse_streams.catalogs import await_answer
+from tapehouse_streams.job import JobError
 
 from tests.streams.platform import TABLE_PROPERTIES, TRADES, CatalogServer, catalog_server
 from tests.support.controlplane import free_net
@@ -87,8 +89,14 @@ def test_a_wrong_statement_is_refused_with_what_is_wrong(
     assert "org.apache" not in message["remedy"]
 
 
-def test_a_catalog_that_is_away_is_named(tmp_path: Path) -> None:
+def test_a_catalog_that_is_away_is_named() -> None:
     uri = f"http://{free_net().address(0, 99)}:8181"
-    code, message = check(tmp_path, uri, GOOD)
-    assert code == 1
-    assert (message["path"], message["value"]) == ("catalog", uri)
+    with pytest.raises(JobError) as refusal:
+        await_answer(uri, seconds=0)
+    assert (refusal.value.path, refusal.value.value) == ("catalog", uri)
+    assert "does not answer" in refusal.value.remedy
+
+
+def test_a_catalog_that_answers_is_good_enough(catalog: CatalogServer) -> None:
+    await_answer(catalog.uri, seconds=0)
+    await_answer(f"{catalog.uri}/nothing/here", seconds=0)

@@ -110,7 +110,8 @@ QUERIES = {
             book("zero", f"ARRAY[{level(100, 0)}]", f"ARRAY[{level(101, 2)}]"),
         ]
     ),
-    "alerts": "SELECT * FROM PRICE_ALERTS(TABLE ticks PARTITION BY symbol)",
+    "alerts": "SELECT symbol, severity, direction, price, baseline_price"
+    " FROM PRICE_ALERTS(TABLE ticks PARTITION BY symbol)",
     "as_of": "SELECT n, DIM_AS_OF('dim.symbols', k, CAST(CAST(t AS TIMESTAMP_LTZ(3)) AS "
     "TIMESTAMP_LTZ(6)))['sector'], DIM_AS_OF('dim.none', k, CAST(t AS TIMESTAMP_LTZ(6)))['sector']"
     " FROM (VALUES "

@@ -7,6 +7,7 @@ from pyflink.common import Configuration
 from pyflink.java_gateway import get_gateway
 from pyflink.table import EnvironmentSettings, StatementSet, TableEnvironment
 
+from tapehouse_streams import catalogs
 from tapehouse_streams.job import Job, JobError
 from tapehouse_streams.messages import cause, explained
 
@@ -27,6 +28,7 @@ def environment(job: Job, options: Mapping[str, str]) -> TableEnvironment:
     Raises:
         JobError: the catalog cannot be reached, or a table cannot be declared.
     """
+    catalogs.await_answer(job.catalog_uri)
     configuration = Configuration()
     for key, value in {**job.configuration, **_parameters(job), **options}.items():
         configuration.set_string(key, value)

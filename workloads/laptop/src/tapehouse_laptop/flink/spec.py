@@ -60,6 +60,10 @@ class Wanted:
         """Whether it is on its way out."""
         return "deletionTimestamp" in self.item["metadata"]
 
+    def has_finalizer(self, name: str) -> bool:
+        """Whether its deletion waits for us."""
+        return name in (self.item["metadata"].get("finalizers") or ())
+
     @property
     def running(self) -> bool:
         """Whether the job should run."""
