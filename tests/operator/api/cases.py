@@ -141,6 +141,17 @@ BAD = [
         "StreamJob", {"spec.inputs.1.as": "trades"}, "spec.inputs", says="duplicate entries for key"
     ),
     Bad("StreamJob", {"spec.outputs.0.topic": "x"}, "spec.outputs[0]"),
+    Bad("StreamJob", {"spec.outputs.1.columns": GONE}, "spec.outputs[1].columns"),
+    Bad("StreamJob", {"spec.outputs.0.key": ["symbol"]}, "spec.outputs[0]"),
+    Bad(
+        "StreamJob", {"spec.outputs.1.key": ["nope"]}, "spec.outputs[1].key", Reason.UNKNOWN_COLUMN
+    ),
+    Bad(
+        "StreamJob",
+        {"spec.outputs.1.key": GONE, "spec.outputs.1.cleanup": "compact"},
+        "spec.outputs[1].cleanup",
+    ),
+    Bad("StreamJob", {"spec.stateTtl": "0s"}, "spec.stateTtl"),
     Bad("StreamJob", {"spec.parallelism": 129}, "spec.parallelism"),
     Bad("StreamJob", {"spec.checkpoint.interval": "10"}, "spec.checkpoint.interval"),
     Bad("StreamJob", {"spec.checkpoint.interval": "0s"}, "spec.checkpoint.interval"),

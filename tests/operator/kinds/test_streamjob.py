@@ -131,7 +131,6 @@ def test_suspending_stops_the_job_and_nothing_else() -> None:
     [
         ({"inputs": [{"as": "d", "table": "dim-x"}]}, "spec.inputs[0]"),
         ({"inputs": [{"as": "d", "topic": "enriched.trades"}]}, "spec.inputs[0]"),
-        ({"outputs": [{"topic": "enriched.trades"}]}, "spec.outputs[0].topic"),
         ({"strategy": {"type": "BlueGreen"}}, "spec.strategy.type"),
         ({"analysis": [{"suite": "s"}]}, "spec.analysis"),
     ],

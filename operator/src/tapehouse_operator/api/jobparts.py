@@ -5,7 +5,9 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from tapehouse_operator.api.base import Duration, Model, Rule
+from tapehouse_operator.api.base import Change, Duration, Model, Reason, Rule
+from tapehouse_operator.api.icetypes import TypeText
+from tapehouse_operator.api.tradefeed import Cleanup
 from tapehouse_operator.api.types import (
     Fraction,
     Identifier,
@@ -55,6 +57,17 @@ class Input(Model):
     Example: `raw.orders`, `enriched.trades`."""
 
 
+class OutputColumn(Model):
+    """One field of an output topic's records."""
+
+    keyed_by: ClassVar[tuple[str, ...]] = ("name",)
+
+    name: Identifier
+    """The field's name in the record's JSON. Example: `symbol`."""
+    type: TypeText
+    """Its type in Iceberg's grammar, as in a feed's events. Example: double."""
+
+
 class Output(Model):
     """Something the SQL writes."""
 
@@ -64,13 +77,57 @@ class Output(Model):
             "exactly one of table, topic must be set",
             lambda o: (o.table is None) != (o.topic is None),
         ),
+        Rule(
+            "has(self.topic) == has(self.columns)",
+            "a topic needs its columns; a table has its own",
+            lambda o: (o.topic is not None) == bool(o.columns),
+            field="columns",
+        ),
+        Rule(
+            "has(self.topic) || "
+            "!(has(self.key) || has(self.partitions) || has(self.retention)) "
+            "&& self.cleanup == 'delete'",
+            "key, cleanup, partitions and retention are for a topic",
+            lambda o: (
+                o.topic is not None
+                or (not (o.key or o.partitions or o.retention) and o.cleanup is Cleanup.DELETE)
+            ),
+        ),
+        Rule(
+            "!has(self.key) || !has(self.columns) || "
+            "self.key.all(k, self.columns.exists(c, c.name == k))",
+            "every part of the key must be one of the columns",
+            lambda o: not o.columns or set(o.key) <= {c.name for c in o.columns},
+            field="key",
+            reason=Reason.UNKNOWN_COLUMN,
+        ),
+        Rule(
+            "self.cleanup == 'delete' || has(self.key)",
+            "compacting keeps the newest record of each key; name the key",
+            lambda o: o.cleanup is Cleanup.DELETE or bool(o.key),
+            field="cleanup",
+        ),
     )
 
     table: Name | None = None
     """A LakehouseTable in the same namespace that names this job as its producer.
     Example: `bronze-trades`."""
     topic: Topic | None = None
-    """A Kafka topic, made for this job. Example: `enriched.trades`."""
+    """A Kafka topic, made for this job: one JSON object per record. Example: `enriched.trades`."""
+    columns: Annotated[tuple[OutputColumn, ...], Field(min_length=1, max_length=128)] = ()
+    """With `topic`: the fields of its records."""
+    key: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=8)] = ()
+    """With `topic`: the columns that make the record's key, whose records stay in order; one text
+    as it is, anything else as JSON. Default: no key. Example: [symbol]."""
+    cleanup: Annotated[Cleanup, Change.IN_PLACE] = Cleanup.DELETE
+    """With `topic`: `delete` drops old records, `compact` keeps the newest of each key for ever,
+    `compact,delete` does both. Default: delete."""
+    partitions: Annotated[Integer | None, Change.IN_PLACE, Field(ge=1, le=1000)] = None
+    """With `topic`: how many partitions, 1 to 1000; may grow, never shrink.
+    Default: `topicPartitions` of the environment."""
+    retention: Annotated[Period | None, Change.IN_PLACE] = None
+    """With `topic`: how long records are kept. Default: `topicRetention` of the environment.
+    Example: 7d."""
 
 
 class EventTime(Model):

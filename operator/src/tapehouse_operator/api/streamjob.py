@@ -30,7 +30,7 @@ from tapehouse_operator.api.jobparts import (
     Output,
     Upgrade,
 )
-from tapehouse_operator.api.types import Integer, Sql
+from tapehouse_operator.api.types import Integer, Period, Sql
 
 __all__ = ["Input", "StreamJob", "StreamJobSpec", "StreamJobStatus"]
 
@@ -86,6 +86,10 @@ class StreamJobSpec(Spec):
     """The same from a ConfigMap, for long texts."""
     event_time: Annotated[EventTime, Change.REVISION] = EventTime()
     """What counts as the time of an event, and how late it may be."""
+    state_ttl: Annotated[Period | None, Change.REVISION] = None
+    """Forget state that nothing has touched for so long, such as the keys of rows already seen:
+    the horizon within which duplicates are noticed. Windows are not affected. Default: keep it.
+    Example: 15m."""
     parallelism: Annotated[Integer | None, Change.RESTART, Field(ge=1, le=1024)] = None
     """How many parallel tasks, 1 to 1024. Default: `parallelism` of the environment."""
     max_parallelism: Annotated[Integer, Change.REVISION, Field(ge=1, le=32768)] = 128

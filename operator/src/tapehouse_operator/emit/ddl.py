@@ -29,7 +29,8 @@ _METADATA = {
     "kafka_headers": "MAP<STRING NOT NULL, BYTES NOT NULL> METADATA FROM 'headers' VIRTUAL",
     "ingested_at": "TIMESTAMP_LTZ(3) NOT NULL METADATA FROM 'timestamp' VIRTUAL",
 }
-_FORMAT = {"format": "json", "json.timestamp-format.standard": "ISO-8601"}
+_TIMES = {"json.timestamp-format.standard": "ISO-8601"}
+_FORMAT = {"format": "json", **_TIMES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +95,43 @@ def input_ddl(table: Input, clock: Clock, kafka: Mapping[str, str], group: str) 
     )
 
 
-def sink_ddl(name: str, topic: str, fields: Sequence[Field], options: Mapping[str, str]) -> str:
-    """The table over an output topic."""
-    columns = [f"{quote(f.name)} {flink_type(parse_type(f.type))}" for f in fields]
-    return _create(name, columns, {"connector": "kafka", "topic": topic, **options, **_FORMAT})
+@dataclass(frozen=True, slots=True)
+class Sink:
+    """A topic that a job writes."""
+
+    topic: str
+    fields: tuple[Field, ...]
+    key: tuple[str, ...]
+    """The fields that make the record's key; none: records have no key."""
+
+
+def sink_ddl(sink: Sink, kafka: Mapping[str, str]) -> str:
+    """The table over an output topic, called like the topic.
+
+    Records are written at least once: they are there when a checkpoint is complete, and some again
+    after a restart.
+    """
+    columns = [f"{quote(f.name)} {flink_type(parse_type(f.type))}" for f in sink.fields]
+    options = {
+        "connector": "kafka",
+        "topic": sink.topic,
+        **{f"properties.{name}": value for name, value in kafka.items()},
+        "sink.delivery-guarantee": "at-least-once",
+        **_key(sink),
+        **_FORMAT,
+    }
+    return _create(sink.topic, columns, options)
+
+
+def _key(sink: Sink) -> dict[str, str]:
+    """One text is the key as it is, which is how the topics of feeds are keyed."""
+    if not sink.key:
+        return {}
+    fields = {"key.fields": ";".join(sink.key)}
+    types = {f.name: f.type for f in sink.fields}
+    if [types[name] for name in sink.key] == ["string"]:
+        return {"key.format": "raw", **fields}
+    return {"key.format": "json", **fields, **{f"key.{k}": v for k, v in _TIMES.items()}}
 
 
 def interval(length: timedelta) -> str:

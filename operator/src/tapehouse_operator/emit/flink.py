@@ -34,7 +34,9 @@ SQL_CONFIGURATION: Mapping[str, str] = {
 _CONFIGURATION: Mapping[str, str] = {
     "execution.checkpointing.mode": "EXACTLY_ONCE",
     "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
-    "state.backend.type": "hashmap",
+    # Windows and keys of rows already seen may outgrow the heap.
+    "state.backend.type": "rocksdb",
+    "execution.checkpointing.incremental": "true",
     # A job that cannot run must fail in the end, not restart for ever.
     "restart-strategy.type": "exponential-delay",
     "restart-strategy.exponential-delay.initial-backoff": "1 s",
@@ -45,7 +47,7 @@ _CONFIGURATION: Mapping[str, str] = {
     "heartbeat.timeout": "30 s",
     # A busy machine is slow, not dead: deploying a wide job must not time out and start over.
     "pekko.ask.timeout": "60 s",
-    # SQL over JSON and Parquet lives on the heap; sorting and RocksDB would use managed memory.
+    # SQL over JSON and Parquet lives on the heap; RocksDB alone uses managed memory.
     "taskmanager.memory.managed.fraction": "0.1",
     "taskmanager.memory.jvm-metaspace.size": "192m",
     "taskmanager.memory.jvm-overhead.min": "96m",

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from tapehouse_operator.emit.core import Manifest
@@ -35,11 +36,23 @@ class Program:
     catalog_prefix: str
     ddl: tuple[str, ...]
     inserts: tuple[Insert, ...]
+    topics: frozenset[str] = frozenset()
+    """The targets that are topics; the others are tables."""
+    state_ttl: timedelta | None = None
+    """When state that nothing touches is forgotten; None: never."""
 
     @property
     def outputs(self) -> list[str]:
         """The tables written, as declared."""
-        return [insert.target for insert in self.inserts]
+        return [each.target for each in self.inserts if each.target not in self.topics]
+
+    @property
+    def configuration(self) -> dict[str, str]:
+        """Flink's settings of the SQL itself."""
+        if self.state_ttl is None:
+            return dict(SQL_CONFIGURATION)
+        millis = self.state_ttl // timedelta(milliseconds=1)
+        return {**SQL_CONFIGURATION, "table.exec.state.ttl": f"{millis} ms"}
 
     @property
     def sql_digest(self) -> str:
@@ -48,11 +61,15 @@ class Program:
 
     def insert(self, insert: Insert, branch: str) -> str:
         """The statement Flink runs: the user's query, onto the revision's branch."""
-        namespace, _, table = insert.target.rpartition(".")
-        target = f"lake.{quote(self.catalog_prefix + namespace)}.{quote(table)}"
-        hint = f" /*+ OPTIONS('branch'={literal(branch)}) */" if branch else ""
         columns = ", ".join(quote(column) for column in insert.columns)
-        return f"INSERT INTO {target}{hint} ({columns})\n{insert.query}"
+        return f"INSERT INTO {self._target(insert.target, branch)} ({columns})\n{insert.query}"
+
+    def _target(self, name: str, branch: str) -> str:
+        if name in self.topics:
+            return quote(name)
+        namespace, _, table = name.rpartition(".")
+        hint = f" /*+ OPTIONS('branch'={literal(branch)}) */" if branch else ""
+        return f"lake.{quote(self.catalog_prefix + namespace)}.{quote(table)}{hint}"
 
     def document(self, revision: int, fork_from: str | None) -> dict[str, Any]:
         """`job.json`; revision 0 is no revision but the check's, which writes nothing."""
@@ -67,7 +84,7 @@ class Program:
             "ddl": list(self.ddl),
             "inserts": [self.insert(each, branch) for each in self.inserts],
             "outputs": self.outputs,
-            "configuration": dict(SQL_CONFIGURATION),
+            "configuration": self.configuration,
         }
 
 

@@ -5,11 +5,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from tapehouse_operator.api.base import Reason, StrategyType, duration
+from tapehouse_operator.api.icetypes import parse_type
+from tapehouse_operator.api.jobparts import Output
 from tapehouse_operator.api.streamjob import Input as Declared
 from tapehouse_operator.api.streamjob import StreamJobSpec
-from tapehouse_operator.emit.ddl import Clock, Input
-from tapehouse_operator.emit.events import Event, Registry, on_topic, union
-from tapehouse_operator.emit.sql import Insert, SqlError, inserts
+from tapehouse_operator.emit.ddl import Clock, Input, Sink
+from tapehouse_operator.emit.events import Event, Field, Registry, on_topic, union
+from tapehouse_operator.emit.platform import Platform
+from tapehouse_operator.emit.sql import Insert, SqlError, inserts, quote
+from tapehouse_operator.emit.strimzi import Topic
 from tapehouse_operator.errors import SpecError
 
 DEFAULT_TIME = "event_time"
@@ -17,10 +21,13 @@ DEFAULT_TIME = "event_time"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An output table, as its LakehouseTable was accepted."""
+    """What an INSERT may write: a table as its LakehouseTable was accepted, or a topic."""
 
+    path: str
+    """The field that names it."""
     name: str
     identifier: str
+    """As the SQL names it."""
     job: str
     """Who may fill it."""
     columns: Mapping[str, bool]
@@ -36,12 +43,6 @@ def refuse_unfinished(spec: StreamJobSpec) -> None:
                 f"spec.inputs[{place}]",
                 found.table or found.topic,
                 "this version reads events and topics of feeds; name feed and event",
-            )
-    for place, output in enumerate(spec.outputs):
-        if output.table is None:
-            remedy = "this version writes tables; name a LakehouseTable"
-            raise SpecError(
-                Reason.UNSUPPORTED, f"spec.outputs[{place}].topic", output.topic, remedy
             )
     if spec.strategy.type is not StrategyType.IN_PLACE:
         remedy = "this version restarts a job from a savepoint; use InPlace"
@@ -101,26 +102,78 @@ def clock_of(spec: StreamJobSpec, max_future_skew: str) -> Clock:
     )
 
 
-def check_targets(
-    job: str, spec: StreamJobSpec, found: Sequence[Insert], targets: Sequence[Target], path: str
-) -> None:
+def sinks_of(spec: StreamJobSpec) -> tuple[Sink, ...]:
+    """The topics that the SQL writes."""
+    return tuple(
+        Sink(
+            topic=output.topic,
+            fields=tuple(
+                Field(c.name, str(parse_type(c.type)), c.name in output.key) for c in output.columns
+            ),
+            key=output.key,
+        )
+        for output in spec.outputs
+        if output.topic is not None
+    )
+
+
+def topics_of(
+    spec: StreamJobSpec, platform: Platform, live: Mapping[str, int]
+) -> tuple[Topic, ...]:
+    """The topics to be made for the job.
+
+    Args:
+        spec: the job's.
+        platform: the environment, for what the job does not say.
+        live: how many partitions topics have now; they never shrink.
+
+    Raises:
+        SpecError: a topic is to have fewer partitions than it has.
+    """
+    return tuple(
+        _topic(output, f"spec.outputs[{place}]", platform, live.get(output.topic, 0))
+        for place, output in enumerate(spec.outputs)
+        if output.topic is not None
+    )
+
+
+def topic_targets(job: str, spec: StreamJobSpec) -> list[Target]:
+    """The topics as targets; a record without its key is of no use."""
+    places = [place for place, output in enumerate(spec.outputs) if output.topic is not None]
+    return [
+        Target(
+            path=f"spec.outputs[{place}].topic",
+            name=sink.topic,
+            identifier=sink.topic,
+            job=job,
+            columns={f.name: f.required for f in sink.fields},
+        )
+        for place, sink in zip(places, sinks_of(spec), strict=True)
+    ]
+
+
+def check_targets(job: str, found: Sequence[Insert], targets: Sequence[Target], path: str) -> None:
     """One INSERT for each output, into columns it has, and nobody else fills it.
 
     Raises:
         SpecError: with the output, the statement or the column at fault.
     """
-    for place, target in enumerate(targets):
-        at = f"spec.outputs[{place}].table"
+    by_identifier: dict[str, Target] = {}
+    for target in targets:
         if target.job != job:
             remedy = (
                 f"table {target.name} is filled by {target.job or 'no stream'}; a table has one "
                 f"producer: name this job in its spec.stream, or write another table"
             )
-            raise SpecError(Reason.TABLE_TAKEN, at, target.name, remedy)
+            raise SpecError(Reason.TABLE_TAKEN, target.path, target.name, remedy)
+        if target.identifier in by_identifier:
+            remedy = f"another output is called {target.identifier} as well; name each once"
+            raise SpecError(Reason.INVALID, target.path, target.name, remedy)
         if not any(insert.target == target.identifier for insert in found):
-            remedy = f"no statement writes it; add INSERT INTO {target.identifier} (…) SELECT …;"
-            raise SpecError(Reason.INVALID_SQL, at, target.name, remedy)
-    by_identifier = {target.identifier: target for target in targets}
+            name = _written(target)
+            remedy = f"no statement writes it; add INSERT INTO {name} (…) SELECT …;"
+            raise SpecError(Reason.INVALID_SQL, target.path, target.name, remedy)
+        by_identifier[target.identifier] = target
     written: set[str] = set()
     for insert in found:
         _check_insert(insert, by_identifier.get(insert.target), sorted(by_identifier), path)
@@ -130,10 +183,32 @@ def check_targets(
         written.add(insert.target)
 
 
+def _written(target: Target) -> str:
+    """As the SQL's author writes it: topics in back-ticks."""
+    return quote(target.name) if target.path.endswith(".topic") else target.identifier
+
+
+def _topic(output: Output, path: str, platform: Platform, live: int) -> Topic:
+    partitions = output.partitions
+    if partitions is not None and partitions < live:
+        remedy = (
+            f"topic {output.topic} has {live} partitions, which never shrink; say {live} or more"
+        )
+        raise SpecError(Reason.IMMUTABLE, f"{path}.partitions", partitions, remedy)
+    return Topic(
+        name=output.topic or "",
+        partitions=max(partitions or platform.topic_partitions, live),
+        replicas=platform.topic_replicas,
+        min_insync_replicas=platform.min_insync_replicas,
+        retention=duration(output.retention) if output.retention else platform.topic_retention,
+        cleanup=output.cleanup.value,
+    )
+
+
 def _check_insert(insert: Insert, target: Target | None, known: list[str], path: str) -> None:
     line = f"line {insert.line}"
     if target is None:
-        remedy = f"{line}: the tables of spec.outputs are {', '.join(known)}; write one of these"
+        remedy = f"{line}: spec.outputs has {', '.join(known)}; write one of these"
         raise SpecError(Reason.TABLE_NOT_FOUND, path, insert.target, remedy)
     for column in insert.columns:
         if column not in target.columns:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from tapehouse_operator.api.base import (
     Condition,
     ConditionType,
+    DeletionPolicy,
     Reason,
     condition,
     duration,
@@ -17,10 +18,10 @@ from tapehouse_operator.api.jobparts import Machine, Upgrade
 from tapehouse_operator.api.streamjob import StreamJob, StreamJobSpec
 from tapehouse_operator.emit import flink, strimzi
 from tapehouse_operator.emit.core import Child, ObjectKey
-from tapehouse_operator.emit.ddl import Input, input_ddl
+from tapehouse_operator.emit.ddl import Input, input_ddl, sink_ddl
 from tapehouse_operator.emit.events import Registry
 from tapehouse_operator.emit.feed import FeedNames
-from tapehouse_operator.emit.health import Health, JobHealth, by_condition, of_flink_deployment
+from tapehouse_operator.emit.health import JobHealth, of_flink_deployment
 from tapehouse_operator.emit.job import (
     ANNOTATION_SQL,
     JOB_KEY,
@@ -36,7 +37,10 @@ from tapehouse_operator.emit.jobspec import (
     clock_of,
     inputs_of,
     refuse_unfinished,
+    sinks_of,
     statements,
+    topic_targets,
+    topics_of,
 )
 from tapehouse_operator.emit.platform import KafkaAccess, Platform, bootstrap
 from tapehouse_operator.emit.tables import TABLE_KEY, table_name
@@ -52,6 +56,7 @@ from tapehouse_operator.kinds.contract import (
     Verdict,
     World,
 )
+from tapehouse_operator.kinds.topics import check_claims, live_partitions, strimzi_row, topic_key
 from tapehouse_operator.names import API_VERSION, LABEL_REVISION, branch_name, revision_name
 
 _UPGRADE_MODES = {
@@ -70,8 +75,10 @@ class JobPlan:
     spec: StreamJobSpec
     platform: Platform
     program: Program
-    topics: tuple[str, ...]
-    """What it reads."""
+    reads: tuple[str, ...]
+    """The topics it reads."""
+    topics: tuple[strimzi.Topic, ...]
+    """What it writes besides tables."""
     forks: Mapping[int, str | None]
     """By revision that has been started: the branch it forked from."""
     running: int | None
@@ -85,6 +92,7 @@ class StreamJobKind:
 
     model = StreamJob
     owned: tuple[tuple[str, str], ...] = (
+        (strimzi.API_VERSION, "KafkaTopic"),
         (strimzi.API_VERSION, "KafkaUser"),
         ("v1", "ConfigMap"),
         ("v1", "Pod"),
@@ -92,7 +100,7 @@ class StreamJobKind:
     )
 
     def refs(self, resource: StreamJob, settings: Mapping[str, str]) -> Refs:
-        """Kafka, the feeds and tables named, their accepted schemas, the SQL if elsewhere."""
+        """Kafka, feeds and tables with their accepted schemas, topics, the SQL if elsewhere."""
         spec = resource.spec
         objects = {_kafka_key(settings.get("kafkaCluster", ""))}
         for feed in _feeds(spec):
@@ -101,7 +109,8 @@ class StreamJobKind:
             objects |= {_resource_key("LakehouseTable", table), _config_key(table_name(table))}
         if spec.sql_from is not None:
             objects.add(_config_key(spec.sql_from.config_map_key_ref.name))
-        return Refs(objects=frozenset(objects))
+        claims = frozenset(topic_key(sink.topic) for sink in sinks_of(spec))
+        return Refs(objects=frozenset(objects), claims=claims)
 
     def validate(self, resource: StreamJob, world: World) -> JobPlan:
         """Refuse SQL that cannot be a job; wait for tables that are not in sync yet."""
@@ -111,8 +120,11 @@ class StreamJobKind:
         sql, path = _sql(spec, world)
         found = statements(sql, path)
         inputs = inputs_of(spec, {feed: _registry(feed, spec, world) for feed in _feeds(spec)})
-        check_targets(name, spec, found, [_target(t, spec, world) for t in _tables(spec)], path)
-        for table in _tables(spec):
+        tables, sinks = _tables(spec), sinks_of(spec)
+        check_claims((sink.topic for sink in sinks), world, "spec.outputs")
+        targets = [_target(table, spec, world) for table in tables]
+        check_targets(name, found, [*targets, *topic_targets(name, spec)], path)
+        for table in tables:
             _await_table(table, world)
         kafka = KafkaAccess(_bootstrap(platform, world), _user_name(name))
         program = Program(
@@ -120,8 +132,13 @@ class StreamJobKind:
             namespace=world.namespace,
             catalog_uri=platform.catalog_uri,
             catalog_prefix=platform.catalog_prefix,
-            ddl=_ddl(inputs, spec, platform, kafka, name),
+            ddl=(
+                *_ddl(inputs, spec, platform, kafka, name),
+                *(sink_ddl(sink, kafka.java()) for sink in sinks),
+            ),
             inserts=found,
+            topics=frozenset(sink.topic for sink in sinks),
+            state_ttl=duration(spec.state_ttl) if spec.state_ttl else None,
         )
         configs = _started(world)
         forks = {number: _fork(config) for number, config in configs.items()}
@@ -130,7 +147,8 @@ class StreamJobKind:
             spec=spec,
             platform=platform,
             program=program,
-            topics=tuple(dict.fromkeys(i.topic for i in inputs)),
+            reads=tuple(dict.fromkeys(i.topic for i in inputs)),
+            topics=topics_of(spec, platform, live_partitions(world)),
             forks=forks,
             running=_running(name, forks, world),
             accepted=frozenset(
@@ -146,28 +164,29 @@ class StreamJobKind:
         return Preflight(Child(pod), needs=(Child(check_config(plan.program)),))
 
     def compile(self, plan: JobPlan, revision: RevisionRef) -> Output:
-        """User, configuration, intent to publish, job: in the order they are needed."""
+        """Topics, user, configuration, intent to publish, job: in the order they are needed."""
         name, number = plan.name, revision.number
         config = job_config(
             revision_name(name, number), plan.program, number, _fork_from(plan, number)
         )
-        grants = [*strimzi.reads(*plan.topics), strimzi.group(name)]
-        user = strimzi.kafka_user(_user_name(name), plan.platform.kafka_cluster, grants)
+        retain = plan.spec.deletion_policy is DeletionPolicy.RETAIN
+        cluster = plan.platform.kafka_cluster
+        topics = [Child(strimzi.kafka_topic(t, cluster), retain=retain) for t in plan.topics]
+        user = strimzi.kafka_user(_user_name(name), cluster, _grants(plan))
         publish = publish_config(f"{name}-publish", plan.program, number)
         return Output(
             children=(
+                *topics,
                 Child(user),
                 Child(config),
-                Child(publish),
+                *([Child(publish)] if plan.program.outputs else ()),
                 Child(flink.flink_deployment(_job(plan, config["data"][JOB_KEY], number))),
             )
         )
 
     def judge(self, plan: JobPlan, applied: Applied) -> Verdict:
         """The job as the Flink operator tells it."""
-        user_key = ObjectKey(strimzi.API_VERSION, "KafkaUser", _user_name(plan.name))
-        user = applied.children.get(user_key)
-        access = by_condition(user.status, user.generation) if user else Health(False, "missing")
+        user = ObjectKey(strimzi.API_VERSION, "KafkaUser", _user_name(plan.name))
         live = applied.children.get(_flink_key(plan.name))
         job = of_flink_deployment(live.status, live.generation) if live else None
         conditions = [_running_condition(job)]
@@ -178,7 +197,8 @@ class StreamJobKind:
         return Verdict(
             conditions=conditions,
             children=(
-                ChildHealth("KafkaUser", user_key.name, access.ready, access.reason),
+                *(strimzi_row(applied, topic_key(topic.name)) for topic in plan.topics),
+                strimzi_row(applied, user),
                 ChildHealth(
                     flink.KIND, plan.name, running, "" if running or not job else job.reason
                 ),
@@ -187,7 +207,7 @@ class StreamJobKind:
             columns={
                 "state": job.state if job else "",
                 "branch": branch_name(applied.revision),
-                "delivery": "ExactlyOnce",
+                "delivery": "AtLeastOnce" if plan.topics else "ExactlyOnce",
             },
         )
 
@@ -229,18 +249,20 @@ def _registry(feed: str, spec: StreamJobSpec, world: World) -> Registry:
 
 
 def _target(table: str, spec: StreamJobSpec, world: World) -> Target:
+    place = next(n for n, o in enumerate(spec.outputs) if o.table == table)
+    path = f"spec.outputs[{place}].table"
     if _resource_key("LakehouseTable", table) not in world.objects:
-        place = next(n for n, o in enumerate(spec.outputs) if o.table == table)
         remedy = (
             f"no LakehouseTable {table} in namespace {world.namespace}; apply it, or name another"
         )
-        raise SpecError(Reason.TABLE_NOT_FOUND, f"spec.outputs[{place}].table", table, remedy)
+        raise SpecError(Reason.TABLE_NOT_FOUND, path, table, remedy)
     config = world.objects.get(_config_key(table_name(table)))
     text = config.data.get(TABLE_KEY) if config else None
     if not text:
         raise NotReady(Reason.TABLE_NOT_READY, f"LakehouseTable {table} has not been accepted yet")
     accepted = json.loads(text)
     return Target(
+        path=path,
         name=table,
         identifier=accepted["identifier"],
         job=accepted["producer"].get("job", ""),
@@ -343,6 +365,14 @@ def _machine(machine: Machine) -> flink.Machine:
 
 
 # -- judging -----------------------------------------------------------------------------------
+
+
+def _grants(plan: JobPlan) -> list[strimzi.Grant]:
+    return [
+        *strimzi.reads(*plan.reads),
+        *strimzi.writes(*(topic.name for topic in plan.topics)),
+        strimzi.group(plan.name),
+    ]
 
 
 def _running_condition(job: JobHealth | None) -> Condition:

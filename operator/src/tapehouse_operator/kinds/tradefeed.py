@@ -1,6 +1,6 @@
 """TradeFeed: topics, a user, the event schemas and the ingest workload."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ from tapehouse_operator.emit.feedspec import (
     events_of,
     topics_of,
 )
-from tapehouse_operator.emit.health import Health, by_condition, of_deployment
+from tapehouse_operator.emit.health import Health, of_deployment
 from tapehouse_operator.emit.manifests import config_map, document
 from tapehouse_operator.emit.platform import KafkaAccess, Platform, bootstrap
 from tapehouse_operator.errors import SpecError
@@ -39,6 +39,7 @@ from tapehouse_operator.kinds.contract import (
     Verdict,
     World,
 )
+from tapehouse_operator.kinds.topics import check_claims, live_partitions, strimzi_row, topic_key
 
 SUPPORTED_SOURCES = ("simulator", "websocket")
 
@@ -76,7 +77,7 @@ class TradeFeedKind:
         topics |= {dead_letter_topic(resource), FeedNames(resource.metadata.name).cursor}
         return Refs(
             objects=frozenset({_kafka_key(settings.get("kafkaCluster", ""))}),
-            claims=frozenset(map(_topic_key, topics)),
+            claims=frozenset(map(topic_key, topics)),
         )
 
     def validate(self, resource: TradeFeed, world: World) -> FeedPlan:
@@ -85,8 +86,8 @@ class TradeFeedKind:
         _refuse_unfinished(resource)
         events = events_of(resource)
         check_events(resource, events)
-        topics = topics_of(resource, events, platform, _partitions(world))
-        _check_claims(topics, world)
+        topics = topics_of(resource, events, platform, live_partitions(world))
+        check_claims((t.name for t in topics), world, "spec.topics")
         names = FeedNames(resource.metadata.name)
         known = world.children.get(ObjectKey("v1", "ConfigMap", names.schema))
         registry = Registry.read(known.data if known else {})
@@ -123,8 +124,8 @@ class TradeFeedKind:
     def judge(self, plan: FeedPlan, applied: Applied) -> Verdict:
         """Topics as Strimzi tells, the connection as the bridge's readiness tells."""
         name = plan.workload.names.workload
-        topics = [_strimzi_row(applied, _topic_key(topic.name)) for topic in plan.topics]
-        user = _strimzi_row(applied, ObjectKey(strimzi.API_VERSION, "KafkaUser", name))
+        topics = [strimzi_row(applied, topic_key(topic.name)) for topic in plan.topics]
+        user = strimzi_row(applied, ObjectKey(strimzi.API_VERSION, "KafkaUser", name))
         pods = _pods(applied, plan.workload)
         waiting = "; ".join(f"{row.name}: {row.reason}" for row in topics if not row.ready)
         why_topics = Reason.TOPICS_NOT_READY if waiting else Reason.TOPICS_READY
@@ -159,23 +160,6 @@ def _refuse_unfinished(feed: TradeFeed) -> None:
     if spec.replicas > 1:
         remedy = "this version runs one bridge per feed, since each would take every event"
         raise SpecError(Reason.UNSUPPORTED, "spec.replicas", spec.replicas, remedy)
-
-
-def _partitions(world: World) -> dict[str, int]:
-    """How many partitions the feed's topics have."""
-    return {
-        key.name: int(live.data.get("partitions", 0))
-        for key, live in world.children.items()
-        if key.kind == "KafkaTopic"
-    }
-
-
-def _check_claims(topics: Sequence[strimzi.Topic], world: World) -> None:
-    for topic in topics:
-        owner = world.claims.get(_topic_key(topic.name))
-        if owner:
-            remedy = f"it belongs to {owner}; name another topic in spec.topics"
-            raise SpecError(Reason.TOPIC_TAKEN, "spec.topics", topic.name, remedy)
 
 
 def _access(platform: Platform, names: FeedNames, world: World) -> KafkaAccess:
@@ -255,16 +239,6 @@ def _grants(plan: FeedPlan) -> list[strimzi.Grant]:
 
 def _kafka_key(cluster: str) -> ObjectKey:
     return ObjectKey(strimzi.API_VERSION, "Kafka", cluster)
-
-
-def _topic_key(name: str) -> ObjectKey:
-    return ObjectKey(strimzi.API_VERSION, "KafkaTopic", name)
-
-
-def _strimzi_row(applied: Applied, key: ObjectKey) -> ChildHealth:
-    live = applied.children.get(key)
-    health = by_condition(live.status, live.generation) if live else Health(False, "not there yet")
-    return ChildHealth(key.kind, key.name, health.ready, health.reason)
 
 
 def _pods(applied: Applied, workload: Workload) -> Health:
