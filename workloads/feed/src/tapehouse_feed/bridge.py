@@ -12,15 +12,17 @@ from typing import Any
 
 import msgspec
 from confluent_kafka import KafkaException
+from tapehouse_tape.events import Invalid
 
-from tapehouse_feed.config import FeedConfig, SimulatorSource, WebSocketSource, seconds
+from tapehouse_feed.config import FeedConfig, FilesSource, SimulatorSource, WebSocketSource, seconds
 from tapehouse_feed.continuity import Ledger, Replay, resumed
-from tapehouse_feed.cursor import STREAM, Cursor, Journal, Offsets, fingerprint
+from tapehouse_feed.cursor import STREAM, Cursor, Journal, Offsets, Version, fingerprint
 from tapehouse_feed.mapping import Mapper
 from tapehouse_feed.metrics import Collector, Latency, Reading, Server
-from tapehouse_feed.session import DeadLetter, Deliver, Session
+from tapehouse_feed.session import Action, DeadLetter, Deliver, Session
 from tapehouse_feed.simulator.server import PORT as SIMULATOR_PORT
 from tapehouse_feed.sink import Sink
+from tapehouse_feed.sources.files import Files
 from tapehouse_feed.sources.websocket import WebSocket
 
 POLL = 0.02
@@ -53,13 +55,17 @@ class Bridge:
         self._headers = headers
         self._client = {"client.id": f"{config.feed}-feed", **client}
         self._host = host
-        self._key = fingerprint(config.source)
+        self._fingerprint = self._key = fingerprint(config.source)
+        self._stream = self._key[:STREAM]
+        self._journal = Journal(self._client, config.feed)
         self._latency = Latency()
         self._sink = Sink(client, config.dead_letter_topic, config.feed, self._latency)
         field = config.continuity.sequence_field
         self._mapper = Mapper(config.mapping, config.events, field) if config.mapping else None
         self._session = self._new_session(Ledger())
-        self._source: WebSocket | None = None
+        self._source: WebSocket | Files | None = None
+        self._cursors: dict[str, Cursor] = {}
+        self._version: Version | None = None
         self._stop = asyncio.Event()
         self._kafka = "waiting for Kafka"
         self._polling: asyncio.TimerHandle | None = None
@@ -83,6 +89,7 @@ class Bridge:
             if await self._wait_for_kafka():
                 await self._work()
         finally:
+            await asyncio.to_thread(self._journal.close)
             server.stop()
 
     async def _work(self) -> None:
@@ -104,22 +111,25 @@ class Bridge:
 
     async def _wait_for_kafka(self) -> bool:
         """Wait until brokers and topics are there, then take up the thread."""
-        journal = Journal(self._client, self._config.feed)
-        try:
-            if not await self._wait_for_topics(journal):
-                return False
-            ledger = await asyncio.to_thread(self._stand, journal)
-        finally:
-            await asyncio.to_thread(journal.close)
-        self._session = self._new_session(ledger)
+        journal = self._journal
+        if not await self._wait_for_topics(journal):
+            return False
+        cursors = self._config.cursor_topic
+        self._cursors = await asyncio.to_thread(journal.cursors, cursors, self._fingerprint)
+        ends = await asyncio.to_thread(journal.settled_ends, self._written())
+        self._sink.start(ends)
+        if not isinstance(self._config.source, FilesSource):
+            ledger = await asyncio.to_thread(self._stand, ends)
+            self._session.follow(self._stream, ledger)
         self._kafka = ""
         return True
 
     async def _wait_for_topics(self, journal: Journal) -> bool:
         said, wait = "", 0.5
+        topics = [*self._written(), self._config.cursor_topic]
         while not self._stop.is_set():
             try:
-                absent = await asyncio.to_thread(journal.absent, self._topics(), 5.0)
+                absent = await asyncio.to_thread(journal.absent, topics, 5.0)
                 why = f"waiting for topics {', '.join(absent)}" if absent else ""
             except KafkaException as error:
                 why = f"waiting for Kafka at {self._client['bootstrap.servers']}: "
@@ -134,23 +144,20 @@ class Bridge:
             wait = min(5.0, wait * 2)
         return False
 
-    def _topics(self) -> list[str]:
-        config = self._config
-        return [*config.topics(), config.dead_letter_topic, config.cursor_topic]
+    def _written(self) -> list[str]:
+        return [*self._config.topics(), self._config.dead_letter_topic]
 
-    def _stand(self, journal: Journal) -> Ledger:
-        """The ledger to go on from; the first cursor of a source is written before its events."""
-        topics = [*self._config.topics(), self._config.dead_letter_topic]
-        ends = journal.settled_ends(topics)
-        cursor = journal.cursor(self._config.cursor_topic, self._key)
-        self._sink.start(ends)
+    def _stand(self, ends: Offsets) -> Ledger:
+        """The ledger to go on from; the first cursor of a stream is written before its events."""
+        cursor = self._cursors.get(self._key)
         if cursor is None:
-            numbered = isinstance(self._config.source, SimulatorSource)
+            numbered = not isinstance(self._config.source, WebSocketSource)
             ledger = Ledger(0 if numbered else None)
             self._write_cursor(ledger, ends)
             self._sink.flush(FLUSH)
             return ledger
-        later = journal.later(cursor, ends, self._key[:STREAM], self._config.dead_letter_topic)
+        letters = self._config.dead_letter_topic
+        later = self._journal.later(cursor, ends, self._stream, letters)
         high = cursor.sequence if cursor.sequence is not None else min(later, default=1) - 1
         ledger = resumed(high, cursor.gaps, later, time.time_ns() // 1000)
         if cursor.sequence is None and not later:
@@ -158,28 +165,57 @@ class Bridge:
         # What a crash tore is fetched again in any case, what the source left out only if wanted.
         self._replay = Replay(floor=0 if self._config.continuity.backfill else high)
         self._replay.begin(ledger)
-        log.info(
-            "taking up the thread",
-            extra={
-                "cursor": cursor.sequence,
-                "later": len(later),
-                "next": self._replay.first(ledger),
-            },
-        )
+        first = self._replay.first(ledger)
+        extra = {"cursor": cursor.sequence, "later": len(later), "next": first}
+        log.info("taking up the thread", extra=extra)
         return ledger
+
+    # Files: each has a stream of numbers and a cursor of its own.
+
+    def version(self, path: str) -> Version | None:
+        """What was last read of a file."""
+        cursor = self._cursors.get(f"{self._fingerprint}/{path}")
+        return cursor.file if cursor else None
+
+    async def begin(self, path: str, version: Version) -> Ledger:
+        """Take up a file; which of its rows are written already."""
+        known = self.version(path)
+        self._key = f"{self._fingerprint}/{path}"
+        self._stream, self._version = version.stream, version
+        if known is None or known.stream != version.stream:
+            self._cursors.pop(self._key, None)
+        ends = await asyncio.to_thread(self._journal.settled_ends, self._written())
+        ledger = await asyncio.to_thread(self._stand, ends)
+        self._session.follow(self._stream, ledger)
+        return ledger
+
+    async def end(self) -> None:
+        """Wait until every row is acknowledged, and remember that the file is complete."""
+        while (self._sink.in_flight or self._paused) and not self._stop.is_set():
+            await asyncio.sleep(POLL)
+        if self._version and not self._sink.in_flight:
+            self._version.complete = True
+            self._sink.mark(self._session.ledger)
+            done = self._sink.complete()
+            offsets = done[1] if done else self._cursors[self._key].offsets
+            self._write_cursor(self._session.ledger, offsets)
+
+    def receive_row(self, frame: bytes | Invalid, number: int, original: bytes, now: int) -> Action:
+        """Take row `number` of a file."""
+        return self._take(self._session.receive_row(frame, number, original, now), now)
 
     def _new_session(self, ledger: Ledger) -> Session:
         return Session(
             self._config.feed,
             self._config.events,
-            stream=self._key[:STREAM],
+            stream=self._stream,
             run=secrets.token_hex(STREAM // 2),
             ledger=ledger,
             sequence_field=self._config.continuity.sequence_field,
             mapper=self._mapper,
         )
 
-    def _new_source(self) -> WebSocket:
+    def _new_source(self) -> WebSocket | Files:
         source = self._config.source
         if isinstance(source, SimulatorSource):
             return WebSocket(f"ws://{self._host}:{SIMULATOR_PORT}/", self)
@@ -192,13 +228,15 @@ class Bridge:
                 subscribe=source.subscribe,
                 heartbeat=heartbeat,
             )
-        raise NotImplementedError(source)
+        return Files(source, self._config.events, self._mapper is not None, self)
 
     # The path of a frame.
 
     def receive(self, frame: bytes, now: int) -> None:
         """Take a frame read at `now`, µs since 1970."""
-        action = self._session.receive(frame, now)
+        self._take(self._session.receive(frame, now), now)
+
+    def _take(self, action: Action, now: int) -> Action:
         if isinstance(action, Deliver):
             self._sink.write(action.topic, action.key, action.value, action.headers, now)
         elif isinstance(action, DeadLetter):
@@ -212,6 +250,7 @@ class Bridge:
             self._poll()
         elif self._polling is None:
             self._polling = asyncio.get_running_loop().call_later(POLL, self._poll)
+        return action
 
     def _report(self, letter: DeadLetter) -> None:
         log.warning(
@@ -259,7 +298,7 @@ class Bridge:
         if self._config.continuity.backfill and self._source and not self._paused:
             self._backfill(self._source)
 
-    def _backfill(self, source: WebSocket) -> None:
+    def _backfill(self, source: WebSocket | Files) -> None:
         """Ask once for what has been missing for a while."""
         ledger = self._session.ledger
         if not source.connected:
@@ -270,7 +309,8 @@ class Bridge:
             source.reconnect()
 
     def _write_cursor(self, ledger: Ledger, offsets: Offsets) -> None:
-        cursor = Cursor(ledger.high, offsets, ledger.gaps)
+        cursor = Cursor(ledger.high, offsets, ledger.gaps, self._version)
+        self._cursors[self._key] = cursor
         self._sink.put(self._config.cursor_topic, self._key, msgspec.json.encode(cursor))
 
     def _finish(self) -> None:

@@ -21,6 +21,15 @@ SETTLE = 0.3
 log = logging.getLogger("tapehouse.bridge")
 
 
+class Version(msgspec.Struct):
+    """What a file was when it was read: `digest` is of its first `size` bytes."""
+
+    size: int
+    digest: str
+    stream: str
+    complete: bool = False
+
+
 class Cursor(msgspec.Struct):
     """Everything up to `sequence` but `gaps` is acknowledged.
 
@@ -31,6 +40,8 @@ class Cursor(msgspec.Struct):
     sequence: int | None
     offsets: Offsets
     gaps: list[Gap] = []
+    file: Version | None = None
+    """What was read, where the source is files: each has a cursor of its own."""
 
 
 def fingerprint(source: Source) -> str:
@@ -90,12 +101,15 @@ class Journal:
                 return ends
             ends = again
 
-    def cursor(self, topic: str, key: str) -> Cursor | None:
-        """The newest cursor under `key`."""
-        found: Cursor | None = None
+    def cursors(self, topic: str, key: str) -> dict[str, Cursor]:
+        """The newest cursors under `key`, and under `key/…` those of files."""
+        found: dict[str, Cursor] = {}
         for message in self.records(topic):
-            if header(message.key()) == key:
-                found = _decode(message.value() or b"")
+            name = header(message.key())
+            if name == key or name.startswith(f"{key}/"):
+                cursor = _decode(message.value() or b"")
+                if cursor is not None:
+                    found[name] = cursor
         return found
 
     def records(self, topic: str) -> Iterable[Message]:

@@ -94,8 +94,7 @@ class Session:
         self.events: Counter[str] = Counter({event.name: 0 for event in events})
         self.dead: Counter[Reason] = Counter(dict.fromkeys(Reason, 0))
         self.skipped: Counter[str] = Counter({skip.why: 0 for skip in SKIPS})
-        self._stream = stream.encode()
-        self._numbered_trace = self._stream + b"%016x"
+        self.follow(stream, self.ledger)
         self._unnumbered_trace = run.encode() + b"%016x"
         self._unnumbered = 0
         self._now = 0
@@ -115,28 +114,25 @@ class Session:
         """Every ledger: one per key when the feed is mapped."""
         return list(self.keyed.values()) if self._mapper else [self.ledger]
 
+    def follow(self, stream: str, ledger: Ledger) -> None:
+        """Go on with another stream of numbers: those of the next file."""
+        self.ledger = ledger
+        self._stream = stream.encode()
+        self._numbered_trace = self._stream + b"%016x"
+
     def forget(self) -> None:
         """Take every number as new again."""
         self.ledger = Ledger()
         self.keyed.clear()
 
-    def receive(self, frame: bytes, now: int, original: bytes | None = None) -> Action:
-        """What to do with `frame`, received at `now` (µs since 1970). Never raises.
-
-        `original` is what a dead letter keeps where the frame was made from something else.
-        """
-        if now != self._now:
-            self._now, self._received = now, times.from_micros(now)
+    def receive(self, frame: bytes, now: int) -> Action:
+        """What to do with `frame`, received at `now` (µs since 1970). Never raises."""
+        self._clock(now)
         sequence: int | None = None
         try:
             if self._mapper is not None:
                 return self._foreign(frame, self._mapper)
-            try:
-                # msgspec passes over members it does not decode; Kafka's readers will not.
-                frame.decode()
-                envelope = self._open(frame)
-            except (ValueError, RecursionError) as error:
-                raise _not_an_envelope(frame, error) from None
+            envelope = self._envelope(frame)
             kind, sequence = envelope.event_type, envelope.sequence
             if kind is msgspec.UNSET:
                 return self._skip(HANDSHAKE)
@@ -147,10 +143,52 @@ class Session:
                 kind, bytes(envelope.data), envelope.timestamp, sequence, trace
             )
         except Invalid as invalid:
-            action = self._dead_letter(original or frame, invalid, sequence)
+            action = self._dead_letter(frame, invalid, sequence)
         if sequence is not None:
             self.ledger.observe(sequence, now)
         return action
+
+    def receive_row(self, frame: bytes | Invalid, number: int, original: bytes, now: int) -> Action:
+        """What to do with row `number` of a file, of which `frame` was made. Never raises.
+
+        A dead letter keeps `original`. The frame's own number does not count.
+        """
+        self._clock(now)
+        if not self.ledger.is_new(number):
+            return self._skip(DUPLICATE)
+        try:
+            action = self._row(frame, number)
+        except Invalid as invalid:
+            action = self._dead_letter(original, invalid, number)
+        self.ledger.observe(number, now)
+        return action
+
+    def _row(self, frame: bytes | Invalid, number: int) -> Action:
+        if isinstance(frame, Invalid):
+            raise frame
+        trace = self._trace_id(number)
+        if self._mapper is not None:
+            mapped = self._mapper.apply(decoded(_utf8(frame)))
+            if mapped is None:
+                return self._skip(UNMAPPED)
+            return self._event(mapped.event, mapped.data, None, number, trace)
+        envelope = self._envelope(frame)
+        if envelope.event_type is msgspec.UNSET:
+            return self._skip(HANDSHAKE)
+        data = bytes(envelope.data)
+        return self._event(envelope.event_type, data, envelope.timestamp, number, trace)
+
+    def _clock(self, now: int) -> None:
+        if now != self._now:
+            self._now, self._received = now, times.from_micros(now)
+
+    def _envelope(self, frame: bytes) -> Any:
+        try:
+            # msgspec passes over members it does not decode; Kafka's readers will not.
+            frame.decode()
+            return self._open(frame)
+        except (ValueError, RecursionError) as error:
+            raise _not_an_envelope(frame, error) from None
 
     def _skip(self, skip: Skip) -> Skip:
         self.skipped[skip.why] += 1
