@@ -141,6 +141,60 @@ def test_killed_between_two_tables_the_next_finishes_the_move(bench):
     assert bench.mains() == everywhere([1, 2])
 
 
+class DropsSome(Lake):
+    """A server that says yes and does it for some of the tables only."""
+
+    dropped = 0
+
+    def move(self, moves):
+        if self.dropped < 3:
+            self.dropped += 1
+            moves = moves[1:]
+        if moves:
+            super().move(moves)
+
+
+def test_a_move_the_server_only_said_it_made_is_made_again(bench):
+    both(bench.lake, 1)
+    lossy = Bench(DropsSome(bench.lake.catalog, bench.lake._prefix))
+    for checkpoint in (2, 3):
+        lossy.steps(6)
+        both(bench.lake, checkpoint)
+    lossy.steps(6)
+    assert lossy.publisher.lake.dropped == 3
+    assert lossy.mains() == everywhere([1, 2, 3])
+    assert lossy.told.reasons() == dict.fromkeys(TABLES, (1, True, "Published"))
+
+
+def test_moves_among_many_other_commits_all_arrive(bench):
+    def job():
+        for checkpoint in range(1, 21):
+            flink.commit(bench.lake, TABLES[0], BRANCH, checkpoint)
+
+    def other():
+        for checkpoint in range(1, 21):
+            flink.commit(bench.lake, TABLES[0], "rev-00009", checkpoint)
+
+    bench.world = world(tables=TABLES[:1])
+    flink.commit(bench.lake, TABLES[0], BRANCH, 0)
+    flink.set_ref(
+        bench.lake,
+        TABLES[0],
+        "rev-00009",
+        flink.load(bench.lake, TABLES[0]).refs()[BRANCH].snapshot_id,
+        None,
+    )
+    threads = [threading.Thread(target=work) for work in (job, other)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        bench.steps(1)
+        time.sleep(0.02)
+    bench.steps()
+    assert flink.rows(bench.lake, TABLES[0]) == list(range(21))
+    assert bench.told.reasons()[TABLES[0]] == (1, True, "Published")
+
+
 def test_one_transaction_moves_all_or_none(bench):
     both(bench.lake, 1)
     views = {t: bench.lake.look(t) for t in TABLES}

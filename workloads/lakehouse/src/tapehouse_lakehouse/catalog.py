@@ -133,6 +133,8 @@ class Lake:
     def move(self, moves: Sequence[Move]) -> None:
         """Point `main` of every named table at its new snapshot, all or (see `atomic`) in order.
 
+        Look afterwards: not every server that says it has moved them has.
+
         Raises:
             ConflictError: a table is gone or its `main` is not where the move expects it.
             UnavailableError: no usable answer; some or all may have moved.

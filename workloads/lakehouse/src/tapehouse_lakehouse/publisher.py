@@ -13,6 +13,7 @@ from tapehouse_lakehouse.catalog import ConflictError, Lake, UnavailableError
 from tapehouse_lakehouse.kube import Results, World
 from tapehouse_lakehouse.lineage import (
     Advance,
+    Commit,
     Hold,
     Move,
     NeedHistory,
@@ -117,8 +118,7 @@ class Publisher:
                 follow.views[table] = self.lake.look(table, whole=True)
             decision = plan(intent.branch, follow.views, follow.put)
         if isinstance(decision, Advance) and decision.moves:
-            self.lake.move(decision.moves)
-            self._moved(follow, decision.moves)
+            self._move(follow, decision.moves)
         self._report(follow, decision, now)
         apart = follow.apart_since is not None and now - follow.apart_since < SLOWEST
         return FASTEST if apart else self._pause(follow)
@@ -136,17 +136,30 @@ class Publisher:
     def _pause(follow: _Follow) -> float:
         return min(max(follow.cadence / 8, FASTEST), SLOWEST)
 
-    def _moved(self, follow: _Follow, moves: tuple[Move, ...]) -> None:
-        wall = time.time()
+    def _move(self, follow: _Follow, moves: tuple[Move, ...]) -> None:
+        """Move, then look whether it is so.
+
+        Iceberg's own server answers that a transaction is done although it dropped the changes of
+        a table that another commit got to in the same moment.
+        """
+        before = follow.views
+        self.lake.move(moves)
+        follow.views = before | {move.table: self.lake.look(move.table) for move in moves}
         for move in moves:
-            old = (follow.views[move.table] or TableView("", {}, {})).commits.get(move.old or 0)
-            if old is not None:
-                gap = (move.new.at_ms - old.at_ms) / 1000
-                follow.cadence += 0.2 / len(moves) * (min(gap, 120.0) - follow.cadence)
-            follow.put[move.table] = move.new.snapshot
-            self._metrics.moves.labels(move.table).inc()
-            self._metrics.lag.labels(move.table).set(max(wall - move.new.at_ms / 1000, 0.0))
-            self._show(move.table, move.new.at_ms, move.new.rows)
+            view, known = follow.views[move.table], before[move.table]
+            if view is None or view.main != move.new.snapshot:
+                raise ConflictError(f"{move.table}: main did not move to {move.new.snapshot}")
+            old = known.commits.get(move.old or 0) if known is not None else None
+            self._moved(follow, move, old, len(moves))
+
+    def _moved(self, follow: _Follow, move: Move, old: Commit | None, together: int) -> None:
+        if old is not None:
+            gap = min((move.new.at_ms - old.at_ms) / 1000, 120.0)
+            follow.cadence += 0.2 / together * (gap - follow.cadence)
+        follow.put[move.table] = move.new.snapshot
+        self._metrics.moves.labels(move.table).inc()
+        self._metrics.lag.labels(move.table).set(max(time.time() - move.new.at_ms / 1000, 0.0))
+        self._show(move.table, move.new.at_ms, move.new.rows)
 
     def _show(self, table: str, at_ms: int, rows: int | None) -> None:
         self._metrics.snapshot_time.labels(table).set(at_ms / 1000)
