@@ -29,18 +29,19 @@ DIMENSION = Schema(
 )
 
 
-def at(seconds: float) -> str:
-    """A time as SQL, so many seconds after a fixed moment."""
-    return f"TO_TIMESTAMP_LTZ({1_750_000_000_000 + round(seconds * 1000)}, 3)"
-
-
 def trades(*rows: tuple[str, float, float, int]) -> str:
-    """A table of (symbol, price, seconds, offset)."""
+    """A table of (symbol, price, seconds after a fixed moment, offset).
+
+    Nothing but literals in VALUES: these are one source, whose order is kept.
+    """
     values = ", ".join(
-        f"('{symbol}', CAST({price} AS DOUBLE), {at(seconds)}, CAST({offset} AS BIGINT))"
+        f"('{symbol}', {float(price)}E0, {1_750_000_000_000 + round(seconds * 1000)}, {offset})"
         for symbol, price, seconds, offset in rows
     )
-    return f"(VALUES {values}) AS t(symbol, price, `timestamp`, `offset`)"
+    return (
+        "(SELECT symbol, price, TO_TIMESTAMP_LTZ(ms, 3) AS `timestamp`, "
+        f"CAST(n AS BIGINT) AS `offset` FROM (VALUES {values}) AS t(symbol, price, ms, n))"
+    )
 
 
 def view(name: str, rows: str) -> str:

@@ -16,6 +16,7 @@ import org.apache.iceberg.catalog.Catalog;
 import org.apache.iceberg.catalog.TableIdentifier;
 import org.apache.iceberg.data.IcebergGenerics;
 import org.apache.iceberg.data.Record;
+import org.apache.iceberg.exceptions.NoSuchNamespaceException;
 import org.apache.iceberg.exceptions.NoSuchTableException;
 import org.apache.iceberg.io.CloseableIterable;
 import org.apache.iceberg.types.Types;
@@ -78,7 +79,7 @@ public class DimAsOf extends ScalarFunction {
             long snapshot = head == null ? -1 : head.snapshotId();
             boolean same = known != null && known.snapshot() == snapshot;
             return new Loaded(same ? known.dimension() : load(table), snapshot, now);
-        } catch (NoSuchTableException missing) {
+        } catch (NoSuchTableException | NoSuchNamespaceException missing) {
             return new Loaded(new Dimension(), -1, now);
         } catch (RuntimeException unreachable) {
             if (known == null) {
