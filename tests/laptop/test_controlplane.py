@@ -4,13 +4,13 @@ import asyncio
 import ssl
 
 import pytest
+from tapehouse_laptop.kubeaccess import Access
 from tapehouse_laptop.kubeapi import (
     CONFIG_MAPS,
     KAFKA_TOPICS,
     NAMESPACES,
     PODS,
     SERVICE_ACCOUNTS,
-    Access,
     ApiError,
     Key,
     Kube,

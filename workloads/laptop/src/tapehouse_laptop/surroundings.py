@@ -86,8 +86,9 @@ def listener(address: str, port: int) -> psutil.Process | None:
     except psutil.AccessDenied:  # macOS shows only one's own
         return None
     for each in connections:
-        listens = each.status == psutil.CONN_LISTEN and each.laddr.port == port
-        if listens and each.pid and each.laddr.ip in {address, *ANY_ADDRESS}:
+        if each.status != psutil.CONN_LISTEN or not each.laddr or not each.pid:
+            continue
+        if each.laddr.port == port and each.laddr.ip in {address, *ANY_ADDRESS}:
             return psutil.Process(each.pid)
     return None
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from tapehouse_laptop.components import Components
 from tapehouse_laptop.controlplane import pki
 from tapehouse_laptop.controlplane.binaries import Binaries
-from tapehouse_laptop.kubeapi import Access
+from tapehouse_laptop.kubeaccess import Access
 from tapehouse_laptop.net import Net
 from tapehouse_laptop.services import Keeper, Service, answers, at_once
 from tapehouse_laptop.state import State, write_atomically

@@ -21,8 +21,9 @@ from tapehouse_laptop.node.container import Backoff, Container, Launch, Setting,
 from tapehouse_laptop.node.disk import Gate
 from tapehouse_laptop.node.environment import Surroundings, command_line, environment
 from tapehouse_laptop.node.pulse import Pulse
+from tapehouse_laptop.node.records import records
 from tapehouse_laptop.node.sources import SourceError, Sources
-from tapehouse_laptop.node.status import Record, is_final, now, status, waiting
+from tapehouse_laptop.node.status import Record, now, status, waiting
 from tapehouse_laptop.node.volumes import Volumes, link
 
 log = logging.getLogger(__name__)
@@ -58,8 +59,8 @@ class PodWorker:
         self._house = house
         self._address = ""
         self._started = (pod.get("status") or {}).get("startTime") or now()
-        self._init = _records(pod, "initContainers", "initContainerStatuses")
-        self._main = _records(pod, "containers", "containerStatuses")
+        self._init = records(pod, "initContainers", "initContainerStatuses")
+        self._main = records(pod, "containers", "containerStatuses")
         self._finished = (pod.get("status") or {}).get("phase") in {"Succeeded", "Failed"}
         self._deleted = asyncio.Event()
         self._gone = False
@@ -285,29 +286,6 @@ class PodWorker:
         patch = {"metadata": {"uid": self.uid}, "status": new}
         self.pod = await self._house.ctx.kube.patch(PODS, self.key, patch, sub="status")
         self._reported = new
-
-
-def _records(pod: Manifest, specs: str, statuses: str) -> list[Record]:
-    """One record per container, going on from what an earlier life of the node reported."""
-    before = {s["name"]: s for s in (pod.get("status") or {}).get(statuses) or ()}
-    policy = pod["spec"].get("restartPolicy", "Always")
-    specs_found = pod["spec"].get(specs) or ()
-    return [_record(spec, before.get(spec["name"]) or {}, policy) for spec in specs_found]
-
-
-def _record(spec: Manifest, before: Manifest, policy: str) -> Record:
-    record = Record(spec["name"], spec["image"])
-    record.restarts = before.get("restartCount", 0)
-    record.last_state = before.get("lastState") or {}
-    state = before.get("state") or {}
-    if "running" in state:
-        # Its end was not seen: it is run again, whatever the policy.
-        record.restarts += 1
-    elif "terminated" in state and is_final(state["terminated"]["exitCode"], policy):
-        record.state = state
-    elif "terminated" in state:
-        record.last_state = state
-    return record
 
 
 def _located(argv: list[str], path: str) -> list[str]:
