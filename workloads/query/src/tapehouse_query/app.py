@@ -61,11 +61,15 @@ def create_app(
     app = FastAPI(
         title="Tapehouse query", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan
     )
+
+    async def context() -> Context:
+        return Context(services, writes_json=True)
+
     router = Router(
         build(),
         path="/graphql",
         graphql_ide=None,
-        context_getter=lambda: Context(services, writes_json=True),
+        context_getter=context,
         subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL],
     )
     app.include_router(router)

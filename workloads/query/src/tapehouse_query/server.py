@@ -14,6 +14,7 @@ from tapehouse_query.live.hub import Hub, Keyed
 from tapehouse_query.live.kafka import LiveTopic
 from tapehouse_query.reads.engine import Engine
 from tapehouse_query.reads.lake import Lake
+from tapehouse_query.schema.answers import Answers
 from tapehouse_query.schema.context import Services
 from tapehouse_query.settings import Settings
 from tapehouse_query.watchlists import open_watchlists
@@ -48,7 +49,9 @@ async def serve(settings: Settings) -> None:
         "trades": LiveTopic(config, _TRADE_TOPICS, TradeEvent, into(trades)),
         "alerts": LiveTopic(config, _ALERT_TOPICS, AlertEvent, into(alerts)),
     }
-    services = Services(engine, trades, alerts, open_watchlists(settings.watchlists))
+    services = Services(
+        engine, trades, alerts, open_watchlists(settings.watchlists), Answers(engine.lake)
+    )
     app = create_app(services, Resources(kube), live)
     server = uvicorn.Server(
         uvicorn.Config(

@@ -1,6 +1,7 @@
 """DuckDB in a few threads: one database without tables, a cursor per thread, limits on all."""
 
 import asyncio
+import contextvars
 import threading
 import time
 from collections.abc import Callable
@@ -46,10 +47,11 @@ class Engine:
         memory: str = "1GB",
         workers: int = 4,
         timeout: float = 30,
+        pages: PageCache | None = None,
     ) -> None:
         self.lake = lake
         self._timeout = timeout
-        self._pages = PageCache()
+        self._pages = pages or PageCache()
         self._database = duckdb.connect(config={"threads": threads, "memory_limit": memory})
         self._database.execute("SET TimeZone = 'UTC'")
         self._database.execute("SET enable_progress_bar = false")
@@ -66,7 +68,7 @@ class Engine:
         """
         running: list[duckdb.DuckDBPyConnection] = []
         job = asyncio.get_running_loop().run_in_executor(
-            self._pool, self._work, name, read, running
+            self._pool, contextvars.copy_context().run, self._work, name, read, running
         )
         try:
             return await asyncio.wait_for(asyncio.shield(job), self._timeout)

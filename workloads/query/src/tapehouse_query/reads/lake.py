@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 
 from pyiceberg.catalog import Catalog
@@ -14,6 +14,7 @@ from pyiceberg.table import Table as IcebergTable
 from tapehouse_query import tables
 from tapehouse_query.errors import UnavailableError
 from tapehouse_query.reads.files import File, read_manifest
+from tapehouse_query.reads.notes import note
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +76,15 @@ class Lake:
             if time.monotonic() - entry.checked >= self._max_age:
                 self._refresh(table, entry)
                 entry.checked = time.monotonic()
+            note(table.identifier, entry.snapshot and entry.snapshot.key)
             return entry.snapshot
+
+    def shows(self, identifier: str, seen: Hashable) -> bool:
+        """Whether the table is known to be as it was seen, without looking again."""
+        entry = self._entries.get(identifier)
+        if entry is None or time.monotonic() - entry.checked >= self._max_age:
+            return False
+        return (entry.snapshot and entry.snapshot.key) == seen
 
     def first(self, *candidates: tables.Table) -> Snapshot:
         """The first of these tables that has been published, else the first that exists.

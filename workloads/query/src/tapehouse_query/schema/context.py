@@ -12,7 +12,9 @@ from tapehouse_query.live.events import AlertEvent, TradeEvent
 from tapehouse_query.live.hub import Hub
 from tapehouse_query.reads import symbols
 from tapehouse_query.reads.engine import Engine
+from tapehouse_query.reads.notes import note_private
 from tapehouse_query.reads.symbols import Instrument
+from tapehouse_query.schema.answers import Answers
 from tapehouse_query.watchlists import Watchlists
 
 LOCAL_USER = "local"
@@ -27,6 +29,8 @@ class Services:
     trades: Hub[TradeEvent]
     alerts: Hub[AlertEvent]
     watchlists: Watchlists
+    answers: Answers | None = None
+    """None = every answer is read anew."""
 
     def close(self) -> None:
         """Stop everything that runs."""
@@ -46,8 +50,16 @@ class Context(BaseContext):
         self.engine = services.engine
         self.trades = services.trades
         self.alerts = services.alerts
-        self.watchlists = services.watchlists
+        self.answers = services.answers if writes_json else None
+        self.operation = "invalid"
+        self._watchlists = services.watchlists
         self.symbols = DataLoader(load_fn=self._load_symbols)
+
+    @property
+    def watchlists(self) -> Watchlists:
+        """The users' lists; an operation that touches them is answered anew each time."""
+        note_private()
+        return self._watchlists
 
     async def _load_symbols(self, names: Sequence[str]) -> list[Instrument | None]:
         known = await self.engine.run("symbols", symbols.by_symbol)

@@ -25,6 +25,7 @@ from strawberry.types.execution import StreamExecutionResult
 
 from tapehouse_query import metrics
 from tapehouse_query.errors import QueryError
+from tapehouse_query.schema.context import Context
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,10 @@ class Observe(SchemaExtension):
         """Around parsing, validation and execution."""
         started = time.perf_counter()
         yield None
-        metrics.OPERATIONS.labels(self._name()).observe(time.perf_counter() - started)
+        name = self._name()
+        metrics.OPERATIONS.labels(name).observe(time.perf_counter() - started)
+        if isinstance(self.execution_context.context, Context):
+            self.execution_context.context.operation = name
 
     def on_stream_result(self, result: StreamExecutionResult) -> Iterator[None]:
         """Before an event is sent."""

@@ -11,6 +11,7 @@ from tapehouse_query.errors import QueryError
 
 _LOW, _HIGH = -(2**63), 2**63 - 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NAIVE_EPOCH = _EPOCH.replace(tzinfo=None)
 _DAY = timedelta(days=1)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -36,8 +37,7 @@ def to_micros(moment: datetime) -> int:
 
 def format_time(micros: int) -> str:
     """As on the wire: `2026-01-31T09:30:00.000000Z`."""
-    moment = _EPOCH + timedelta(microseconds=micros)
-    return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    return (_NAIVE_EPOCH + timedelta(microseconds=micros)).isoformat(timespec="microseconds") + "Z"
 
 
 def parse_bound(value: Any) -> Bound:
