@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -115,3 +116,18 @@ def test_bad_options_are_refused(feed: Callable[..., Feed], arguments: list[str]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
+
+
+def test_a_topic_that_takes_no_large_record_keeps_the_beginning(feed: Callable[..., Feed]) -> None:
+    one = feed()
+    one.config["deadLetterTopic"] += ".small"
+    one.create_dead_letters()
+    large = random.Random(1).randbytes(2_000_000)
+    with exchange(one.host, [frame(), large, frame(), b"42", frame()]) as url:
+        one.config["source"] = {"type": "websocket", "url": url}
+        one.start("bridge")
+        eventually(lambda: one.metric("acked_total") == 5, 60)
+        assert one.stop("bridge") == 0
+    letters = {dict(m.headers()).get("truncated"): m.value() for m in one.dead_letters()}
+    assert letters == {None: b"42", b"2000000": large[:900_000]}
+    assert len(one.records()) == 3

@@ -84,7 +84,7 @@ class Bridge:
         server.start(self._host, metrics_port)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
+            loop.add_signal_handler(number, self.stop)
         try:
             if await self._wait_for_kafka():
                 await self._work()
@@ -281,6 +281,20 @@ class Bridge:
             self._source.resume()
         if sink.in_flight:
             self._polling = asyncio.get_running_loop().call_later(POLL, self._poll)
+
+    @property
+    def received(self) -> int:
+        """Frames received since the start."""
+        return self._session.frames
+
+    @property
+    def acknowledged(self) -> int:
+        """Records that Kafka acknowledged since the start."""
+        return self._sink.acked
+
+    def stop(self) -> None:
+        """Flush, write the cursor, end."""
+        self._stop.set()
 
     # Every second, and at the end.
 
