@@ -140,6 +140,7 @@ BAD = [
     Bad(
         "StreamJob", {"spec.inputs.1.as": "trades"}, "spec.inputs", says="duplicate entries for key"
     ),
+    Bad("StreamJob", {"spec.inputs.1.unique": ["symbol"]}, "spec.inputs[1].unique"),
     Bad("StreamJob", {"spec.outputs.0.topic": "x"}, "spec.outputs[0]"),
     Bad("StreamJob", {"spec.outputs.1.columns": GONE}, "spec.outputs[1].columns"),
     Bad("StreamJob", {"spec.outputs.0.key": ["symbol"]}, "spec.outputs[0]"),

@@ -40,6 +40,12 @@ class Input(Model):
             lambda i: i.event is None or i.feed is not None,
             field="feed",
         ),
+        Rule(
+            "!has(self.unique) || has(self.event)",
+            "unique is for the events of a feed; name feed and event",
+            lambda i: not i.unique or i.event is not None,
+            field="unique",
+        ),
     )
 
     as_: Identifier = Field(alias="as")
@@ -55,6 +61,10 @@ class Input(Model):
     """With `feed`: one of its topics, with the union of the fields of all events on it, told
     apart by `event_type`. Without: a topic that another StreamJob writes.
     Example: `raw.orders`, `enriched.trades`."""
+    unique: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=8)] = ()
+    """With `event`: fields that tell one event from another. Of events that agree in them the
+    first to arrive is read and the others are not, as long as `stateTtl` remembers it.
+    Default: every event is read. Example: [trade_id]."""
 
 
 class OutputColumn(Model):

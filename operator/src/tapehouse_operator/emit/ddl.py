@@ -43,6 +43,8 @@ class Input:
     """Whose fields it offers: one event, or all of the topic's."""
     filtered: bool
     """Whether other events share the topic and are to be left out."""
+    unique: tuple[str, ...] = ()
+    """Fields by which a second event of the same values is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +85,30 @@ def input_ddl(table: Input, clock: Clock, kafka: Mapping[str, str], group: str) 
         group: the consumer group, where offsets are shown (state is what counts).
     """
     fields = union(table.events)
-    if not table.filtered:
+    if not (table.filtered or table.unique):
         return (_table(table.alias, table, fields, clock, kafka, group),)
     below = f"{table.alias}__topic"
-    columns = ",\n  ".join(quote(name) for name in (*(f.name for f in fields), *RESERVED))
-    (only,) = table.events
+    names = [quote(name) for name in (*(f.name for f in fields), *RESERVED)]
     return (
         _table(below, table, fields, clock, kafka, group),
-        f"CREATE TEMPORARY VIEW {quote(table.alias)} AS SELECT\n  {columns}\n"
-        f"FROM {quote(below)} WHERE `event_type` = {literal(only.name)}",
+        f"CREATE TEMPORARY VIEW {quote(table.alias)} AS {_chosen(below, names, table)}",
+    )
+
+
+def _chosen(below: str, names: Sequence[str], table: Input) -> str:
+    """The query that leaves out other events and repeated ones."""
+    where = ""
+    if table.filtered:
+        (only,) = table.events
+        where = f" WHERE `event_type` = {literal(only.name)}"
+    columns = ",\n  ".join(names)
+    if not table.unique:
+        return f"SELECT\n  {columns}\nFROM {quote(below)}{where}"
+    key = ", ".join(map(quote, table.unique))
+    number = f"ROW_NUMBER() OVER (PARTITION BY {key} ORDER BY PROCTIME()) AS `arrival`"
+    return (
+        f"SELECT\n  {columns}\nFROM (\n  SELECT *, {number} FROM {quote(below)}{where}\n)\n"  # noqa: S608  (names are quoted)
+        "WHERE `arrival` = 1"
     )
 
 

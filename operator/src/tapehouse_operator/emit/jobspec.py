@@ -86,6 +86,7 @@ def inputs_of(spec: StreamJobSpec, feeds: Mapping[str, Registry]) -> tuple[Input
                 topic=events[0].topic,
                 events=_timed(events, spec.event_time.column),
                 filtered=len(on_topic(registry.current, events[0].topic)) > len(events),
+                unique=_unique(found, events[0], path),
             )
         )
     return tuple(made)
@@ -233,6 +234,15 @@ def _events(found: Declared, registry: Registry, path: str) -> tuple[Event, ...]
         remedy = f"the topics of feed {found.feed} are {', '.join(topics)}"
         raise SpecError(Reason.TOPIC_NOT_FOUND, f"{path}.topic", found.topic, remedy)
     return _readable(registry, current)
+
+
+def _unique(found: Declared, event: Event, path: str) -> tuple[str, ...]:
+    fields = [f.name for f in event.fields]
+    unknown = next((name for name in found.unique if name not in fields), None)
+    if unknown is not None:
+        remedy = f"the fields of event {event.name} are {', '.join(fields)}"
+        raise SpecError(Reason.UNKNOWN_COLUMN, f"{path}.unique", unknown, remedy)
+    return found.unique
 
 
 def _readable(registry: Registry, current: tuple[Event, ...]) -> tuple[Event, ...]:

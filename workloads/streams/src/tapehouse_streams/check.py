@@ -22,9 +22,9 @@ def check(job: Job) -> None:
         JobError: Flink cannot plan one of them.
     """
     tables = flinksql.environment(job, ALONE)
-    for statement in job.inserts:
+    for number, statement in enumerate(job.inserts):
         try:
-            tables.explain_sql(statement)
+            tables.explain_sql(flinksql.through_view(tables, number, statement))
         except Exception as error:
             raise explained(error, statement, "spec.sql") from error
     if len(job.inserts) > 1:
