@@ -143,7 +143,7 @@ def test_a_job_that_cannot_start_says_why_and_starts_when_it_can(world: Platform
     world.job(name, f"bronze.{name}", name, 1)
     failed = world.await_state(name, "FAILED", 240)
     assert "spec.sql" in failed["status"]["error"]
-    assert f"bronze.{name}" in failed["status"]["error"]
+    assert f"`bronze`.`{name}`" in failed["status"]["error"]
 
     world.make_table(f"bronze.{name}")
     world.await_rows(f"bronze.{name}", BATCH, seconds=240)

@@ -62,12 +62,11 @@ def test_type_errors_name_the_column_without_the_schemas() -> None:
     assert "schema" not in remedy
 
 
-def test_without_a_place_the_statement_is_shown() -> None:
-    error = explained(RuntimeError("x.y.ZException: boom"), STATEMENT, "spec.sql")
-    assert (error.value, error.remedy) == (
-        "INSERT INTO lake.`b`.`t` (`p`) SELECT prise FROM trades"[:60],
-        "boom",
-    )
+def test_without_a_place_the_statement_is_shown_as_its_author_knows_it() -> None:
+    hinted = STATEMENT.replace("`t` (", "`t` /*+ OPTIONS('branch'='rev-1') */ (")
+    error = explained(RuntimeError("x.y.ZException: boom"), hinted, "spec.sql")
+    assert error.value == "INSERT INTO lake.`b`.`t` (`p`) SELECT prise FROM trades"
+    assert error.remedy == "boom"
 
 
 def test_termination_message_is_the_three_fields() -> None:

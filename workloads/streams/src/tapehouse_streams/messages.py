@@ -8,6 +8,7 @@ GATEWAY = "An error occurred while calling"
 EXCEPTION = re.compile(r"^(?:[a-z_][\w$]*\.)+[A-Z][\w$]*(?:Exception|Error)?:?\s*")
 POSITION = re.compile(r"[Ll]ine (\d+), column (\d+)")
 SPAN = re.compile(r"line (\d+), column (\d+) to line (\d+), column (\d+)")
+HINT = re.compile(r"/\*\+.*?\*/", re.DOTALL)
 EXPECTING = re.compile(r"\s*Was expecting.*", re.DOTALL)
 SCHEMAS = re.compile(r"\n\s*\n?Query schema:.*", re.DOTALL)
 GENERIC = ("SQL validation failed.", "SQL parse failed.", "Invalid SQL statement")
@@ -66,4 +67,4 @@ def _fragment(statement: str, remedy: str) -> str:
         line, column = map(int, position.groups())
         if line <= len(lines):
             return lines[line - 1][column - 1 :].strip()[:FRAGMENT]
-    return " ".join(statement.split())[:FRAGMENT]
+    return " ".join(HINT.sub("", statement).split())[:FRAGMENT]
