@@ -99,14 +99,14 @@ FIELDS = FEED["spec"]["events"][0]["fields"]
                 mapping=[
                     {
                         "when": {"field": "e", "equals": "x"},
-                        "event": "Tick",
+                        "event": "Tock",
                         "fields": {"symbol": {"from": "s"}},
                     }
                 ]
             ),
-            "Unsupported",
-            "spec.mapping",
-            1,
+            "UnknownEvent",
+            "spec.mapping[0].event",
+            "Tock",
         ),
     ],
 )

@@ -88,7 +88,10 @@ def input_ddl(table: Input, clock: Clock, kafka: Mapping[str, str], group: str) 
     if not (table.filtered or table.unique):
         return (_table(table.alias, table, fields, clock, kafka, group),)
     below = f"{table.alias}__topic"
-    names = [quote(name) for name in (*(f.name for f in fields), *RESERVED)]
+    # Headers are read already, and rows that are shuffled by their key should be small.
+    left_out = {"kafka_headers"} if table.unique else set()
+    offered = [name for name in RESERVED if name not in left_out]
+    names = [quote(name) for name in (*(f.name for f in fields), *offered)]
     return (
         _table(below, table, fields, clock, kafka, group),
         f"CREATE TEMPORARY VIEW {quote(table.alias)} AS {_chosen(below, names, table)}",

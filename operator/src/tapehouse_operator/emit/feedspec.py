@@ -108,6 +108,30 @@ def check_events(feed: TradeFeed, events: Sequence[Event]) -> None:
             raise SpecError(Reason.INVALID_TYPE, where, topic, str(error)) from error
 
 
+def check_mapping(feed: TradeFeed, events: Sequence[Event]) -> None:
+    """Foreign frames become events that exist, with all that these require.
+
+    Raises:
+        SpecError: with the mapping and the field at fault.
+    """
+    by_name = {event.name: event for event in events}
+    for place, mapping in enumerate(feed.spec.mapping):
+        path = f"spec.mapping[{place}]"
+        event = by_name.get(mapping.event)
+        if event is None:
+            remedy = f"the events of this feed are {', '.join(by_name)}"
+            raise SpecError(Reason.UNKNOWN_EVENT, f"{path}.event", mapping.event, remedy)
+        names = [f.name for f in event.fields]
+        for name in mapping.fields:
+            if name not in names:
+                remedy = f"the fields of event {event.name} are {', '.join(names)}"
+                raise SpecError(Reason.UNKNOWN_COLUMN, f"{path}.fields", name, remedy)
+        for f in event.fields:
+            if f.required and f.name not in mapping.fields:
+                remedy = f"event {event.name} requires {f.name}; say where its value comes from"
+                raise SpecError(Reason.MISSING_FIELD, f"{path}.fields", f.name, remedy)
+
+
 def check_compatibility(feed: TradeFeed, events: Sequence[Event], known: Registry) -> None:
     """Whether the promise of `spec.schema.compatibility` is kept towards the newest versions.
 

@@ -30,6 +30,8 @@ SQL_CONFIGURATION: Mapping[str, str] = {
     # State is found again after an INSERT is added at the end.
     "table.exec.uid.generation": "ALWAYS",
     "table.local-time-zone": "UTC",
+    # What several INSERTs read is computed once, as wide as the widest of them needs it.
+    "table.optimizer.reuse-optimize-block-with-digest-enabled": "true",
 }
 _CONFIGURATION: Mapping[str, str] = {
     "execution.checkpointing.mode": "EXACTLY_ONCE",

@@ -21,6 +21,7 @@ from tapehouse_operator.emit.feed import (
 from tapehouse_operator.emit.feedspec import (
     check_compatibility,
     check_events,
+    check_mapping,
     dead_letter_topic,
     events_of,
     topics_of,
@@ -41,7 +42,7 @@ from tapehouse_operator.kinds.contract import (
 )
 from tapehouse_operator.kinds.topics import check_claims, live_partitions, strimzi_row, topic_key
 
-SUPPORTED_SOURCES = ("simulator", "websocket")
+SUPPORTED_SOURCES = ("simulator", "websocket", "files")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ class TradeFeedKind:
         _refuse_unfinished(resource)
         events = events_of(resource)
         check_events(resource, events)
+        check_mapping(resource, events)
         topics = topics_of(resource, events, platform, live_partitions(world))
         check_claims((t.name for t in topics), world, "spec.topics")
         names = FeedNames(resource.metadata.name)
@@ -152,11 +154,8 @@ def _refuse_unfinished(feed: TradeFeed) -> None:
             Reason.UNSUPPORTED,
             "spec.source",
             spec.source.type,
-            f"this version takes {' and '.join(SUPPORTED_SOURCES)}",
+            f"this version takes {', '.join(SUPPORTED_SOURCES)}",
         )
-    if spec.mapping:
-        remedy = "this version takes frames of the form {event_type, data}; leave it out"
-        raise SpecError(Reason.UNSUPPORTED, "spec.mapping", len(spec.mapping), remedy)
     if spec.replicas > 1:
         remedy = "this version runs one bridge per feed, since each would take every event"
         raise SpecError(Reason.UNSUPPORTED, "spec.replicas", spec.replicas, remedy)
