@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tapehouse_operator.kinds import KINDS
+
 ROOT = Path(__file__).resolve().parents[2]
 OPERATOR = ROOT / "operator/src/tapehouse_operator"
 PURE = ("api", "emit", "kinds", "rollout.py", "reconcile.py")
@@ -60,11 +62,12 @@ def test_clients_live_in_backends() -> None:
 
 
 def test_kinds_do_not_know_each_other() -> None:
-    allowed = {"tapehouse_operator.kinds.contract"}
-    for path in sources(OPERATOR / "kinds"):
-        if path.name != "__init__.py":
-            kinds = {n for n in imported(path) if n.startswith("tapehouse_operator.kinds")}
-            assert kinds <= allowed, path
+    package = "tapehouse_operator.kinds"
+    kinds = {f"{package}.{kind.model.__name__.lower()}" for kind in KINDS}
+    for name in kinds:
+        path = OPERATOR / "kinds" / f"{name.rpartition('.')[2]}.py"
+        assert imported(path) & kinds == set(), path
+        assert package not in imported(path), path
 
 
 def test_workloads_never_import_the_operator() -> None:

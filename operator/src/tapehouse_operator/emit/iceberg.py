@@ -14,6 +14,9 @@ PROPERTIES: Mapping[str, str] = {
     "write.parquet.compression-codec": "zstd",
     # Jobs, publisher and maintenance commit to one table.
     "commit.retry.num-retries": "20",
+    # A commit every few seconds would otherwise leave gigabytes of old metadata a day.
+    "write.metadata.delete-after-commit.enabled": "true",
+    "write.metadata.previous-versions-max": "20",
 }
 OWNER_PROPERTY = "tapehouse.owner"
 """`<namespace>/<resource>` of the LakehouseTable that may change the table."""
