@@ -107,11 +107,8 @@ def test_every_bad_frame_is_kept_and_nothing_restarts(platform: Platform, exchan
             assert headers["feed"] == NAME.encode()
         landed = consume(platform, f"raw.{NAME}", 2)
         assert [orjson.loads(m.value())["symbol"] for m in landed] == ["TAPE", "TAPE"]
-        pods = orjson.loads(
-            platform.kubectl(
-                "get", "pods", "-l", f"tapehouse.dev/owner=tradefeed.{NAME}", "-o", "json"
-            )
-        )["items"]
+        owned = f"app.kubernetes.io/name={NAME}-feed"
+        pods = orjson.loads(platform.kubectl("get", "pods", "-l", owned, "-o", "json"))["items"]
         restarts = [c["restartCount"] for p in pods for c in p["status"]["containerStatuses"]]
         assert restarts
         assert set(restarts) == {0}

@@ -175,7 +175,7 @@ def test_a_narrower_type_is_refused_and_the_table_stays(platform: Platform, chan
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        (lambda n: job(n, sql="    INSERT INTO {table} (trade_id) SELECT FROM;\n"), "SELECT"),
+        (lambda n: job(n, sql="    INSERT INTO {table} (trade_id) SELECT FROM;\n"), "FROM"),
         (lambda n: job(n).replace("feed: changing", "feed: nowhere"), "nowhere"),
         (
             lambda n: job(n, sql="    INSERT INTO {table} (nonsense) SELECT 1 FROM trades;\n"),
