@@ -1,0 +1,1 @@
+"""An environment of Tapehouse as Pulumi components."""
