@@ -16,6 +16,7 @@ from rich.console import Console
 from tapehouse_laptop import demo, endpoints, logview, surroundings, up
 from tapehouse_laptop.board import Board, component_rows
 from tapehouse_laptop.errors import LaptopError
+from tapehouse_laptop.hand.commands import commands as at_hand
 from tapehouse_laptop.kubeapi import Kube
 from tapehouse_laptop.net import Net
 from tapehouse_laptop.screen import console as terminal
@@ -264,5 +265,5 @@ def _remove_data(state: State) -> None:
             path.unlink(missing_ok=True)
 
 
-commands = [prepare, up_command, demo_command, status, info, logs, down]
+commands = [prepare, up_command, demo_command, status, info, logs, down, *at_hand]
 """What the command `tapehouse` gets from this package."""

@@ -30,7 +30,7 @@ def environment(job: Job, options: Mapping[str, str]) -> TableEnvironment:
     """
     catalogs.await_answer(job.catalog_uri)
     configuration = Configuration()
-    for key, value in {**job.configuration, **_parameters(job), **options}.items():
+    for key, value in {**job.configuration, **parameters(job), **options}.items():
         configuration.set_string(key, value)
     settings = EnvironmentSettings.new_instance().in_streaming_mode()
     tables = TableEnvironment.create(settings.with_configuration(configuration).build())
@@ -53,7 +53,7 @@ def add_functions(tables: TableEnvironment) -> None:
         )
 
 
-def _parameters(job: Job) -> dict[str, str]:
+def parameters(job: Job) -> dict[str, str]:
     """How functions that read dimensions find the catalog."""
     catalog = {"uri": job.catalog_uri, "prefix": job.catalog_prefix}
     pairs = (f"tapehouse.catalog.{name}:{_quoted(value)}" for name, value in catalog.items())

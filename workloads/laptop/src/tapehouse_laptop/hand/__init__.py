@@ -1,0 +1,1 @@
+"""What is at hand: `tapehouse sql`, `sample` and `test`."""

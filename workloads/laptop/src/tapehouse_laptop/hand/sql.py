@@ -1,0 +1,115 @@
+"""Behind `tapehouse sql`: DuckDB over the catalog."""
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from typing import Any, TextIO
+
+import click
+import duckdb
+from pyiceberg.exceptions import RESTError
+from requests import RequestException
+from tapehouse_lakehouse.catalog import UnavailableError, connect
+
+from tapehouse_laptop.errors import LaptopError
+from tapehouse_laptop.hand import running
+from tapehouse_laptop.hand.lake import Lake, opened, sentence, statements
+from tapehouse_laptop.hand.output import FORMATS, Writer
+
+PROMPT, MORE = "tapehouse> ", "       ... "
+CHUNK = 1000
+
+
+def ask(query: str | None, form: str, catalog: str | None, prefix: str) -> None:
+    """Run the statements of `query`, or of standard input where there is none.
+
+    Raises:
+        LaptopError: a statement is refused, or no catalog answers.
+    """
+    try:
+        lake, write = _lake(catalog, prefix), FORMATS[form]
+        if query is not None:
+            for each in statements(query):
+                run(lake, each, write)
+        elif sys.stdin.isatty():
+            _converse(lake, write)
+        else:
+            for each in complete(sys.stdin):
+                run(lake, each, write)
+    except (UnavailableError, RESTError, RequestException) as error:
+        raise LaptopError(" ".join(str(error).split())) from error
+
+
+def run(lake: Lake, query: str, write: Writer) -> None:
+    """One query, against the newest snapshots there are.
+
+    Raises:
+        LaptopError: DuckDB refuses it.
+    """
+    if query.lower().split() in (["show", "tables"], ["show", "all", "tables"]):
+        write(["table"], ([name] for name in lake.tables()))
+        return
+    try:
+        with opened() as database:
+            lake.attach(database, query)
+            database.seal()
+            found = database.connection.execute(query)
+            write([column[0] for column in found.description or ()], _fetched(found))
+    except duckdb.CatalogException as error:
+        known = ", ".join(lake.tables()) or "none"
+        raise LaptopError(f"{sentence(error)}; tables: {known}") from error
+    except duckdb.Error as error:
+        raise LaptopError(sentence(error)) from error
+
+
+def complete(lines: TextIO | Iterator[str]) -> Iterator[str]:
+    """Statements as they end, read line by line."""
+    pending = ""
+    for line in lines:
+        pending += line
+        if pending.rstrip().endswith(";"):
+            yield from statements(pending)
+            pending = ""
+    if pending.strip():
+        yield from statements(pending)
+
+
+def _lake(uri: str | None, prefix: str) -> Lake:
+    if uri:
+        return Lake(connect(uri), prefix)
+    settings = running.settings()
+    return Lake(connect(settings["catalogUri"]), settings.get("catalogPrefix", ""))
+
+
+def _fetched(found: Any) -> Iterator[tuple[Any, ...]]:
+    while rows := found.fetchmany(CHUNK):
+        yield from rows
+
+
+def _converse(lake: Lake, write: Writer) -> None:
+    """A prompt until the end of input; an error ends its statement and nothing else."""
+    click.echo("SQL, ended by ; (SHOW TABLES; lists the tables; Ctrl-D leaves)", err=True)
+    typed = _typed()
+    while True:
+        try:
+            for each in complete(typed):
+                run(lake, each, write)
+            return
+        except LaptopError as error:
+            click.echo(f"Error: {error}", err=True)
+            typed = _typed()
+
+
+def _typed() -> Iterator[str]:
+    """Lines as they are typed, with the terminal's own editing where it has that."""
+    with contextlib.suppress(ImportError):
+        import readline  # noqa: F401
+    pending = False
+    while True:
+        try:
+            line = input(MORE if pending else PROMPT)
+        except (EOFError, KeyboardInterrupt):
+            click.echo(err=True)
+            return
+        pending = bool(line.strip()) and not line.rstrip().endswith(";")
+        yield line + "\n"

@@ -1,0 +1,30 @@
+package dev.tapehouse.functions;
+
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import org.apache.flink.table.functions.ScalarFunction;
+
+/**
+ * {@code WAIT_AT_END(input, ended, millis)}: for replays of bounded inputs. False, after a while,
+ * for the row that ends an input; true for every other one.
+ *
+ * <p>Flink drops what processing-time windows hold when their input ends. An input that stays open
+ * a little longer than they last lets them close. However many statements read the input, it waits
+ * once.
+ */
+public class WaitAtEnd extends ScalarFunction {
+    private static final Map<String, Long> ENDS = new ConcurrentHashMap<>();
+
+    @Override
+    public boolean isDeterministic() {
+        return false; // never to be computed while planning
+    }
+
+    public boolean eval(String input, boolean ended, int millis) throws InterruptedException {
+        if (ended) {
+            long until = ENDS.computeIfAbsent(input, name -> System.currentTimeMillis() + millis);
+            Thread.sleep(Math.max(0, until - System.currentTimeMillis()));
+        }
+        return !ended;
+    }
+}

@@ -1,0 +1,74 @@
+"""Runs a job's statements to the end of given input: `python -m tapehouse_streams.replay FILE`.
+
+The file is a compiled job whose tables, in and out, are files. One process is everything: no
+cluster, no broker, and a catalog only where the statements ask for dimensions. Exit code 1 with one
+sentence on standard error when Flink refuses.
+"""
+
+import sys
+from pathlib import Path
+
+from pyflink.common import Configuration
+from pyflink.table import EnvironmentSettings, TableEnvironment
+
+from tapehouse_streams import flinksql, home
+from tapehouse_streams.check import ALONE
+from tapehouse_streams.job import Job, JobError, read
+from tapehouse_streams.messages import cause, explained
+
+ONE_AFTER_ANOTHER = {
+    **ALONE,
+    "parallelism.default": "1",
+    # After every event rather than every 200 ms: what is late does not depend on the machine.
+    "pipeline.auto-watermark-interval": "0 ms",
+    "restart-strategy.type": "none",
+    "taskmanager.numberOfTaskSlots": "1",
+    "taskmanager.memory.network.min": "64 mb",
+    "taskmanager.memory.network.max": "64 mb",
+}
+
+
+def replay(job: Job) -> None:
+    """Run all statements as one job and wait for its end.
+
+    Raises:
+        JobError: a statement cannot be planned, or fails on its input.
+    """
+    together = flinksql.statements(_environment(job), job)
+    try:
+        together.execute().wait()
+    except Exception as error:
+        raise JobError("job", job.name, f"failed: {cause(error)}") from error
+
+
+def _environment(job: Job) -> TableEnvironment:
+    configuration = Configuration()
+    parameters = flinksql.parameters(job) if job.catalog_uri else {}
+    for key, value in {**job.configuration, **parameters, **ONE_AFTER_ANOTHER}.items():
+        configuration.set_string(key, value)
+    settings = EnvironmentSettings.new_instance().in_streaming_mode()
+    tables = TableEnvironment.create(settings.with_configuration(configuration).build())
+    flinksql.add_functions(tables)
+    tables.execute_sql(
+        "CREATE TEMPORARY SYSTEM FUNCTION WAIT_AT_END "
+        "AS 'dev.tapehouse.functions.WaitAtEnd' LANGUAGE JAVA"
+    )
+    for statement in job.ddl:
+        try:
+            tables.execute_sql(statement)
+        except Exception as error:
+            raise explained(error, statement, "spec.inputs") from error
+    return tables
+
+
+def main() -> None:
+    """Replay the job in the given file."""
+    home.settle()
+    try:
+        replay(read(Path(sys.argv[1])))
+    except JobError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()
