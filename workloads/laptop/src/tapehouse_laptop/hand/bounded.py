@@ -150,8 +150,7 @@ def _source(table: Input, clock: Clock, file: Path, settle: float) -> tuple[str,
     chosen = f"SELECT {', '.join(map(quote, columns))} FROM {quote(rows)}"  # noqa: S608  (quoted)
     return (
         f"{head}) WITH ({_options({'connector': 'filesystem', 'path': str(file), **_JSON})})",
-        f"CREATE TEMPORARY VIEW {quote(name)} AS "
-        f"SELECT {', '.join(map(quote, columns))} FROM {quote(rows)} WHERE {kept}",
+        f"CREATE TEMPORARY VIEW {quote(name)} AS {chosen} WHERE {kept}",
         *views,
     )
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -13,6 +14,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+WIDE = 1000
+"""Columns of text where there is no terminal to fold it."""
 
 Rows = Iterable[Sequence[Any]]
 Writer = Callable[[Sequence[str], Rows], None]
@@ -27,7 +31,7 @@ def as_table(names: Sequence[str], rows: Rows) -> None:
         table.add_column(Text(name), justify="right" if numeric else "left", overflow="fold")
     for row in found:
         table.add_row(*(Text(_shown(value)) for value in row))
-    console = Console(width=None if click.get_text_stream("stdout").isatty() else 1000)
+    console = Console(width=None if sys.stdout.isatty() else WIDE)
     console.print(table)
     click.echo(f"{len(found)} row{'' if len(found) == 1 else 's'}", err=True)
 

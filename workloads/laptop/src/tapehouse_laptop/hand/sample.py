@@ -1,8 +1,10 @@
 """Behind `tapehouse sample`: frames of a feed's source, and what the bridge would make of them."""
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from time import time_ns
 
@@ -25,11 +27,9 @@ from tapehouse_laptop.errors import LaptopError
 from tapehouse_laptop.hand import running
 from tapehouse_laptop.hand.declared import Declared, only
 
+QUIET = 2.0
+"""Seconds without a row after which files have no more."""
 Show = Callable[[bytes, Action], None]
-
-
-class _Enough(Exception):  # noqa: N818  (the end of a sample, not a fault)
-    """As many frames as were wanted."""
 
 
 def show(feed: str | None, file: Path | None, frames: int, raw: bool, timeout: float) -> None:
@@ -85,16 +85,13 @@ def take(
     """
     sampler = _Sampler(config, frames, told or _told)
     source = config.source
-    try:
-        if isinstance(source, feeds.SimulatorSource):
-            for frame in Simulator(source).frames(1):
-                sampler.receive(frame, time_ns() // 1000)
-        elif isinstance(source, WebSocketSource):
-            asyncio.run(_listen(source, sampler, headers or {}, timeout))
-        else:
-            asyncio.run(_read_files(source, config, sampler, timeout))
-    except _Enough:
-        pass
+    if isinstance(source, feeds.SimulatorSource):
+        for frame in islice(Simulator(source).frames(1), frames):
+            sampler.receive(frame, time_ns() // 1000)
+    elif isinstance(source, WebSocketSource):
+        asyncio.run(_listen(source, sampler, headers or {}, timeout))
+    else:
+        asyncio.run(_read_files(source, config, sampler, timeout))
     return sampler.taken
 
 
@@ -119,10 +116,8 @@ class _Sampler:
         self.done = asyncio.Event()
 
     def receive(self, frame: bytes, now: int) -> None:
-        """Take a frame; raises `_Enough` after the last one wanted."""
+        """Take a frame."""
         self._shown(frame, self._session.receive(frame, now))
-        if self.done.is_set():
-            raise _Enough
 
     def next_sequence(self) -> int | None:
         """From now on."""
@@ -154,30 +149,12 @@ class _Sampler:
             self.done.set()
 
 
-class _Wire:
-    """What a WebSocket tells, kept from raising into the socket's own callbacks."""
-
-    def __init__(self, sampler: _Sampler) -> None:
-        self._sampler = sampler
-
-    def receive(self, frame: bytes, now: int) -> None:
-        """Take a frame."""
-        try:
-            self._sampler.receive(frame, now)
-        except _Enough:
-            return
-
-    def next_sequence(self) -> int | None:
-        """From now on."""
-        return None
-
-
 async def _listen(
     source: WebSocketSource, sampler: _Sampler, headers: Mapping[str, str], timeout: float
 ) -> None:
     socket = WebSocket(
         source.url,
-        _Wire(sampler),
+        sampler,
         headers=headers,
         subscribe=source.subscribe,
         heartbeat=feeds.seconds(source.heartbeat),
@@ -203,13 +180,23 @@ async def _read_files(
     files = Files(at_once, config.events, sampler.mapped, sampler)
     reading = asyncio.create_task(files.run())
     try:
-        await asyncio.wait_for(sampler.done.wait(), timeout if source.follow else min(timeout, 5))
+        await asyncio.wait_for(_finished(sampler), timeout)
     except TimeoutError:
         if not files.connections:
-            raise LaptopError(f"source.files.path: {source.path}: no file there") from None
+            where = f"source.files.path: {source.path}"
+            raise LaptopError(f"{where}: no file there that can be read") from None
     finally:
         files.stop()
         await reading
+
+
+async def _finished(sampler: _Sampler) -> None:
+    """Until all wanted rows are there, or no more come after the first."""
+    seen = 0
+    while not sampler.done.is_set() and not 0 < sampler.taken == seen:
+        seen = sampler.taken
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(sampler.done.wait(), QUIET)
 
 
 def _live(feed: str) -> FeedConfig:
