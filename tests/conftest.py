@@ -7,6 +7,24 @@ import pytest
 from tests.support.controlplane import ApiServer, control_plane
 
 
+EXPENSIVE = ("apiserver", "platform")
+"""Fixtures worth sharing, the cheapest first."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of one expensive fixture run together, in any order among themselves.
+
+    Otherwise a whole platform would idle beside every other test.
+    """
+    items.sort(key=_expense)
+
+
+def _expense(item: pytest.Item) -> int:
+    used = getattr(item, "fixturenames", ())
+    return max((EXPENSIVE.index(name) + 1 for name in EXPENSIVE if name in used), default=0)
+
+
 @pytest.fixture(scope="session")
 def apiserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     """A control plane shared by the session's tests; use namespaces of your own in it."""
