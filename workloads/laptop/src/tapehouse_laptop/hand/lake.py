@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 import duckdb
-from pyiceberg.catalog.rest import RestCatalog
+from pyiceberg.catalog import Catalog
 from tapehouse_lakehouse.reading import Database
 
 from tapehouse_laptop.errors import LaptopError
@@ -16,7 +16,7 @@ READING = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 class Lake:
     """The tables of one environment, named without its prefix."""
 
-    def __init__(self, catalog: RestCatalog, prefix: str = "") -> None:
+    def __init__(self, catalog: Catalog, prefix: str = "") -> None:
         self._catalog = catalog
         self._prefix = prefix
 
