@@ -10,6 +10,7 @@ of their own process. A warm-up round is thrown away.
 
 import argparse
 import asyncio
+import gc
 import json
 import multiprocessing
 import os
@@ -190,6 +191,8 @@ def bridge(bootstrap: str, prefix: str, count: int, url: str) -> float:
         await working
         return used
 
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 20)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(main())
 

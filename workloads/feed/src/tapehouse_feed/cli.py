@@ -1,6 +1,7 @@
 """`tapehouse-feed`: the bridge and the simulator."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -188,6 +189,9 @@ def _pod_ip() -> str:
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:
+    # Records under way are many young objects without cycles: looking at them often finds nothing.
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 20)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(work)
 

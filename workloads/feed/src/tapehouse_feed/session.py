@@ -99,6 +99,7 @@ class Session:
         self._unnumbered = 0
         self._now = 0
         self._received = times.from_micros(0)
+        self._ingested: tuple[str, str | bytes | None] = ("ingested_at", None)
         self._mapper = mapper
         self._routes = {event.name: _route(feed, event) for event in events}
         decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_envelope(sequence_field))
@@ -127,8 +128,10 @@ class Session:
 
     def receive(self, frame: bytes, now: int) -> Action:
         """What to do with `frame`, received at `now` (µs since 1970). Never raises."""
-        self._clock(now)
+        if now != self._now:
+            self._clock(now)
         sequence: int | None = None
+        ledger = self.ledger
         try:
             if self._mapper is not None:
                 return self._foreign(frame, self._mapper)
@@ -136,16 +139,21 @@ class Session:
             kind, sequence = envelope.event_type, envelope.sequence
             if kind is msgspec.UNSET:
                 return self._skip(HANDSHAKE)
-            if sequence is not None and not self.ledger.is_new(sequence):
+            if sequence is None:
+                trace = self._trace_id(None)
+            elif sequence - 1 == ledger.high or ledger.is_new(sequence):
+                trace = self._numbered_trace % sequence
+            else:
                 return self._skip(DUPLICATE)
-            trace = self._trace_id(sequence)
-            action: Action = self._event(
-                kind, bytes(envelope.data), envelope.timestamp, sequence, trace
-            )
+            data = bytes(envelope.data)
+            action: Action = self._event(kind, data, envelope.timestamp, sequence, trace)
         except Invalid as invalid:
             action = self._dead_letter(frame, invalid, sequence)
         if sequence is not None:
-            self.ledger.observe(sequence, now)
+            if sequence - 1 == ledger.high:
+                ledger.high = sequence
+            else:
+                ledger.observe(sequence, now)
         return action
 
     def receive_row(self, frame: bytes | Invalid, number: int, original: bytes, now: int) -> Action:
@@ -153,7 +161,8 @@ class Session:
 
         A dead letter keeps `original`. The frame's own number does not count.
         """
-        self._clock(now)
+        if now != self._now:
+            self._clock(now)
         if not self.ledger.is_new(number):
             return self._skip(DUPLICATE)
         try:
@@ -179,8 +188,8 @@ class Session:
         return self._event(envelope.event_type, data, envelope.timestamp, number, trace)
 
     def _clock(self, now: int) -> None:
-        if now != self._now:
-            self._now, self._received = now, times.from_micros(now)
+        self._now, self._received = now, times.from_micros(now)
+        self._ingested = "ingested_at", self._received.encode()
 
     def _envelope(self, frame: bytes) -> Any:
         try:
@@ -239,9 +248,9 @@ class Session:
         key = route.key(event)
         if key is None or key == "":
             raise Invalid(Reason.MISSING_FIELD, f"{codec.event.key}: the key of {kind} is empty")
-        headers = [*route.headers, ("trace_id", trace), ("ingested_at", self._received)]
+        headers = [*route.headers, ("trace_id", trace), self._ingested]
         if sequence is not None:
-            headers.append(("seq", str(sequence)))
+            headers.append(("seq", b"%d" % sequence))
         self.events[kind] += 1
         time = route.event_time(event) if route.event_time else None
         return Deliver(route.topic, str(key).encode(), data, headers, time)

@@ -33,7 +33,7 @@ class DeliveryError(Exception):
 class Epoch:
     """The records between two marks."""
 
-    __slots__ = ("acked", "ends", "ledger", "produced", "sink")
+    __slots__ = ("acked", "ends", "ledger", "produced", "report", "sink")
 
     def __init__(self, sink: "Sink", ends: Offsets) -> None:
         self.sink = sink
@@ -41,6 +41,7 @@ class Epoch:
         self.acked = 0
         self.ends = ends
         """Every record of a later epoch gets an offset of at least these."""
+        self.report = self.delivered
         self.ledger: Ledger | None = None
         """The ledger when the epoch ended."""
 
@@ -77,6 +78,7 @@ class Sink:
                 "queue.buffering.max.kbytes": MAX_KILOBYTES,
             }
         )
+        self._produce = self._producer.produce
         self._dead_letters = dead_letter_topic
         self._feed = feed
         self._latency = latency
@@ -100,32 +102,22 @@ class Sink:
         if self._waiting:
             self._waiting.append((topic, key, value, headers, now))
             return
+        report = epoch.report
+        if epoch.produced % SAMPLE == 0:
+            report = partial(epoch.sampled, now / 1e6)
         try:
-            self._produce(epoch, topic, key, value, headers, now)
+            self._produce(topic, value, key, -1, report, None, now // 1000, headers)
         except BufferError:
             self._waiting.append((topic, key, value, headers, now))
-
-    def _produce(
-        self,
-        epoch: Epoch,
-        topic: str,
-        key: bytes | None,
-        value: bytes,
-        headers: Headers,
-        now: int,
-    ) -> None:
-        sampled = epoch.produced % SAMPLE == 0
-        report = partial(epoch.sampled, now / 1e6) if sampled else epoch.delivered
-        self._producer.produce(
-            topic, value, key, on_delivery=report, timestamp=now // 1000, headers=headers
-        )
 
     def poll(self) -> None:
         """Take delivery reports, then send what waits for room."""
         self._producer.poll(0)
         while self._waiting:
             try:
-                self._produce(self._epoch, *self._waiting[0])
+                topic, key, value, headers, now = self._waiting[0]
+                report = self._epoch.report
+                self._produce(topic, value, key, -1, report, None, now // 1000, headers)
             except BufferError:
                 return
             self._waiting.popleft()
