@@ -6,7 +6,6 @@ import pytest
 
 from tests.support.controlplane import ApiServer, control_plane
 
-
 EXPENSIVE = ("apiserver", "platform")
 """Fixtures worth sharing, the cheapest first."""
 
