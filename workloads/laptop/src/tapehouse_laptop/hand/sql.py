@@ -37,7 +37,9 @@ def ask(query: str | None, form: str, catalog: str | None, prefix: str) -> None:
             for each in complete(sys.stdin):
                 run(lake, each, write)
     except (UnavailableError, RESTError, RequestException) as error:
-        raise LaptopError(" ".join(str(error).split())) from error
+        # What the HTTP client says ends with the reason, after the whole history of the call.
+        why = " ".join(str(error).split()).rsplit("] ", 1)[-1].rstrip("')\" ")
+        raise LaptopError(f"the catalog does not answer ({why}); is it the right one?") from error
 
 
 def run(lake: Lake, query: str, write: Writer) -> None:
