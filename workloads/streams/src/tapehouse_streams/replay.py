@@ -5,10 +5,15 @@ cluster, no broker, and a catalog only where the statements ask for dimensions. 
 sentence on standard error when Flink refuses.
 """
 
+import contextlib
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
+from py4j.protocol import Py4JJavaError
 from pyflink.common import Configuration
+from pyflink.java_gateway import get_gateway
 from pyflink.table import EnvironmentSettings, TableEnvironment
 
 from tapehouse_streams import flinksql, home
@@ -27,6 +32,10 @@ ONE_AFTER_ANOTHER = {
     "taskmanager.memory.network.max": "64 mb",
 }
 
+STARTED = {"RUNNING", "FINISHED", "FAILED", "CANCELING", "CANCELED"}
+PAUSE = 0.1
+"""Seconds between looks at the tasks."""
+
 
 def replay(job: Job) -> None:
     """Run all statements as one job and wait for its end.
@@ -36,9 +45,33 @@ def replay(job: Job) -> None:
     """
     together = flinksql.statements(_environment(job), job)
     try:
-        together.execute().wait()
+        result = together.execute()
+        with contextlib.suppress(Py4JJavaError):  # the cluster may be gone, and the job with it
+            _await_tasks(result.get_job_client())
+        get_gateway().jvm.dev.tapehouse.functions.WaitAtEnd.running()
+        result.wait()
     except Exception as error:
         raise JobError("job", job.name, f"failed: {cause(error)}") from error
+
+
+def _await_tasks(client: Any) -> None:
+    """Until every task has started, or the job has ended.
+
+    A window that starts when its input has already ended would never see time pass.
+    """
+    handle = client._j_job_client
+    field = handle.getClass().getDeclaredField("miniCluster")
+    field.setAccessible(True)
+    cluster = field.get(handle)
+    while not client.get_job_execution_result().done():
+        graph = cluster.getExecutionGraph(handle.getJobID()).get()
+        vertices = graph.getAllExecutionVertices().iterator()
+        states = set()
+        while vertices.hasNext():
+            states.add(vertices.next().getExecutionState().toString())
+        if states <= STARTED:
+            return
+        time.sleep(PAUSE)
 
 
 def _environment(job: Job) -> TableEnvironment:
