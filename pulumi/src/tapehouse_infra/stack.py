@@ -55,19 +55,16 @@ def load(environments: Path, name: str) -> Stack:
     Raises:
         StackError: one of them is missing, or something in it is wrong.
     """
-    overlay = _document(environments / name / "kustomization.yaml")
-    path = environments / "stacks" / f"{name}.yaml"
-    body = _Body(path, "", _document(path))
+    overlay = _read(environments / name / "kustomization.yaml")
+    body = _read(environments / "stacks" / f"{name}.yaml")
     body.only(FIELDS)
-    allow = body.nested("allow")
+    limits, allow = body.nested("limits"), body.nested("allow")
     allow.only(("from", "to"))
     return Stack(
         name=name,
-        namespace=_Body(path.parents[1] / name / "kustomization.yaml", "", overlay).text(
-            "namespace"
-        ),
+        namespace=overlay.text("namespace"),
         quota=body.nested("quota").texts(),
-        limits={key: body.nested("limits").nested(key).texts() for key in body.nested("limits").of},
+        limits={key: limits.nested(key).texts() for key in limits.of},
         allowed_from=allow.peers("from"),
         allowed_to=allow.peers("to"),
         operator=body.nested("operator").of,
@@ -130,7 +127,7 @@ def _is_port(value: Any) -> bool:
     return type(value) is int and 0 < value < 65536
 
 
-def _document(path: Path) -> Mapping[str, Any]:
+def _read(path: Path) -> _Body:
     try:
         body = yaml.safe_load(path.read_text())
     except FileNotFoundError:
@@ -140,4 +137,4 @@ def _document(path: Path) -> Mapping[str, Any]:
         raise StackError(f"{path} is not YAML: {error}") from None
     if not isinstance(body, dict):
         raise StackError(f"{path}: a mapping is expected")
-    return body
+    return _Body(path, "", body)
