@@ -50,7 +50,7 @@ def test_a_job_reads_and_writes_files_and_is_the_same_otherwise(tmp_path: Path) 
     assert "`size` BIGINT NOT NULL, `n` BIGINT)" in sink
     (statement,) = document["inserts"]
     head, _, query = statement.partition("\n")
-    assert head == "INSERT INTO `test.sums` (`symbol`, `size`, `n`)"
+    assert head == "INSERT INTO `test.sums` (`symbol`, `at`, `size`, `n`)"
     assert query == bounded.program.inserts[0].query
 
 
@@ -92,7 +92,7 @@ def test_a_job_is_run_to_the_end_of_its_input(empty: Path, tmp_path: Path) -> No
         tick(10, 32) | {"ingested_at": "2026-01-05T14:03:21Z"},  # later than any lateness
     )
     sums = tmp_path / "sums.csv"
-    sums.write_text("symbol,size,n\nA,59,5\nB,4,1\n")
+    sums.write_text("symbol,size,n\nA,1,1\nA,2,1\nB,4,1\nA,8,1\nA,16,1\nA,32,1\n")
     minutes = rows(
         tmp_path / "minutes.jsonl",
         {"symbol": "A", "start": "2026-01-05T14:00:00Z", "size": 3},
@@ -107,7 +107,22 @@ def test_a_job_is_run_to_the_end_of_its_input(empty: Path, tmp_path: Path) -> No
     done = invoked(empty, *arguments)
     assert done.exit_code == 1, done.output
     lines = done.stdout.splitlines()
-    assert lines[0] == "ok  test.sums: 2 as expected"
+    assert lines[0] == "ok  test.sums: 6 as expected"
     assert lines[1].startswith("FAILED  minutes: 2 as expected, 1 missing, 1 unexpected")
     assert lines[2] == '  - symbol="A", start="2026-01-05T14:03:00.000000Z", size=17'
     assert lines[3] == '  + symbol="A", start="2026-01-05T14:03:00.000000Z", size=16'
+
+
+@pytest.mark.local
+def test_a_job_that_fails_on_its_input_says_why(empty: Path, tmp_path: Path) -> None:
+    job = tmp_path / "job.yaml"
+    job.write_text(
+        JOB.read_text().replace("SUM(size), COUNT", "SUM(CAST(symbol AS BIGINT)), COUNT")
+    )
+    given = rows(tmp_path / "ticks.jsonl", tick(0, 1))
+    arguments = [str(job), "-d", str(empty), "--input", f"ticks={given}"]
+    done = CliRunner().invoke(command, arguments)
+    assert done.exit_code == 1
+    assert done.stderr.startswith("Error: job: sums: failed: ")
+    assert "'A'" in done.stderr
+    assert done.stderr.count("\n") == 1
