@@ -1,6 +1,6 @@
 // The resources with their conditions, as status tells them.
 
-const GOOD_WHEN_FALSE = new Set(["Degraded", "Stalled", "Progressing", "CommitStalled", "GapOpen"]);
+const GOOD_WHEN_FALSE = new Set(["Degraded", "Drifted", "Stalled", "Progressing", "CommitStalled"]);
 
 export function showResources(table, answer) {
   const rows = (answer.resources ?? []).map(row);
