@@ -15,7 +15,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 LOCAL = ROOT / "environments/local"
 BIN = Path(sys.executable).parent
-READY_SECONDS = 300
+READY_SECONDS = 420
 
 
 def run(*args: str, env: Mapping[str, str] | None = None, timeout: float = 120) -> str:
@@ -61,7 +61,7 @@ class Platform:
         return run(str(BIN / "tapehouse"), *args, env=self.env, timeout=timeout)
 
     def up(self) -> None:
-        self.tapehouse("up", str(self.directory), "--detach", timeout=900)
+        self.tapehouse("up", str(self.directory), "--detach", "--timeout", "900", timeout=960)
 
     def info(self) -> dict[str, Any]:
         return json.loads(self.tapehouse("info", "--json"))
