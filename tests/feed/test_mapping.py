@@ -100,7 +100,7 @@ def test_a_binance_trade() -> None:
         "is_aggressive_buy": False,
     }
     assert action.key == b"BTCUSDT"
-    assert dict(action.headers)["seq"] == "4711"
+    assert dict(action.headers)["seq"] == b"4711"
 
 
 def test_a_coinbase_match() -> None:

@@ -75,7 +75,7 @@ def test_an_event_goes_to_its_topic_as_it_came() -> None:
         "schema_id": b"",
         "trace_id": (STREAM + f"{7:016x}").encode(),
         "ingested_at": NOW_TEXT,
-        "seq": "7",
+        "seq": b"7",
     }
 
 
@@ -200,7 +200,7 @@ def test_a_bad_frame_with_a_number_leaves_no_gap_and_comes_once() -> None:
 
 def test_the_sequence_may_have_another_name() -> None:
     one = session(sequence_field="seq_no")
-    assert dict(delivered(one.receive(frame(seq_no=9), NOW)).headers)["seq"] == "9"
+    assert dict(delivered(one.receive(frame(seq_no=9), NOW)).headers)["seq"] == b"9"
     assert one.ledger.high == 9
 
 
