@@ -74,7 +74,7 @@ def test_an_event_goes_to_its_topic_as_it_came() -> None:
         "source": b"market",
         "schema_id": b"",
         "trace_id": (STREAM + f"{7:016x}").encode(),
-        "ingested_at": NOW_TEXT,
+        "ingested_at": NOW_TEXT.encode(),
         "seq": b"7",
     }
 
