@@ -51,6 +51,10 @@ def events_of(feed: TradeFeed) -> tuple[Event, ...]:
     return tuple(e.to(named.get(e.name, e.topic)) for e in preset)
 
 
+DEAD_LETTER_BYTES = 16 * 1024**2
+"""What is too large for a topic of events must still fit among the dead letters, whole."""
+
+
 def dead_letter_topic(feed: TradeFeed) -> str:
     """Where frames go that cannot be taken."""
     return feed.spec.dead_letter.topic or FeedNames(feed.metadata.name).dead_letters
@@ -85,6 +89,7 @@ def topics_of(
             max(platform.dead_letter_partitions, live.get(dead_letters, 0)),
             *copies,
             retention=duration(kept) if kept else platform.dead_letter_retention,
+            max_message_bytes=DEAD_LETTER_BYTES,
         ),
         Topic(cursor, 1, *copies, cleanup="compact"),
     )

@@ -23,6 +23,8 @@ class Topic:
     retention: timedelta | None = None
     """None keeps records for ever."""
     cleanup: str = "delete"
+    max_message_bytes: int | None = None
+    """None leaves it to the broker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,8 @@ def kafka_topic(topic: Topic, cluster: str) -> Manifest:
         config["retention.ms"] = (
             topic.retention // timedelta(milliseconds=1) if topic.retention else KEEP_FOREVER
         )
+    if topic.max_message_bytes is not None:
+        config["max.message.bytes"] = topic.max_message_bytes
     return {
         "apiVersion": API_VERSION,
         "kind": "KafkaTopic",

@@ -227,12 +227,10 @@ def _full(model: Any) -> dict[str, Any]:
 
 def _grants(plan: FeedPlan) -> list[strimzi.Grant]:
     """Write what it fills; read it back, to learn after a crash what is already there."""
-    workload = plan.workload
-    read_back = [topic.name for topic in plan.topics if topic.name != workload.dead_letter_topic]
+    operations = ("Describe", "Read", "Write")
     return [
-        *(strimzi.Grant("topic", name, ("Describe", "Read", "Write")) for name in read_back),
-        *strimzi.writes(workload.dead_letter_topic),
-        strimzi.group(workload.names.workload),
+        *(strimzi.Grant("topic", topic.name, operations) for topic in plan.topics),
+        strimzi.group(plan.workload.names.workload),
     ]
 
 
