@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 import msgspec
-from confluent_kafka import OFFSET_END, Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from tapehouse_query import metrics
 
@@ -134,10 +134,18 @@ def _assign(
     wanted: frozenset[tuple[str, int]],
     assigned: frozenset[tuple[str, int]],
 ) -> None:
-    """Partitions that are already read go on where they are."""
+    """Partitions that are already read go on where they are; new ones begin at their present end.
+
+    The end is asked for here: left to the consumer, it would be whatever it is some time later,
+    and what is produced between would be missed.
+    """
     kept = consumer.position([TopicPartition(*p) for p in wanted & assigned])
-    new = [TopicPartition(*p, OFFSET_END) for p in wanted - assigned]
     consumer.assign(
-        [p if p.offset >= 0 else TopicPartition(p.topic, p.partition, OFFSET_END) for p in kept]
-        + new
+        [p if p.offset >= 0 else _end(consumer, p.topic, p.partition) for p in kept]
+        + [_end(consumer, *p) for p in wanted - assigned]
     )
+
+
+def _end(consumer: Consumer, topic: str, partition: int) -> TopicPartition:
+    _, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
+    return TopicPartition(topic, partition, end)
