@@ -25,6 +25,7 @@ SILENT_SECONDS = 60.0
 """A JobManager that has not answered for so long is taken for dead."""
 STOP_ATTEMPTS = 3
 BACKOFF = (2.0, 60.0)
+MISSING_SECONDS = 1.0
 CANCELLED = "cancelled from outside; change spec.restartNonce to start it again"
 
 
@@ -153,10 +154,18 @@ class Deployment:
         try:
             await self._attempts.launch(wanted)
             self._error = ""
-        except (StartError, SourceError, NoAnswerError, OSError, ValueError) as error:
+        except SourceError as error:
+            await self._missing(wanted, error)
+        except (StartError, NoAnswerError, OSError, ValueError) as error:
             await self._failed(wanted, str(error))
         finally:
             self._doing = Doing.NOTHING
+
+    async def _missing(self, wanted: Wanted, error: SourceError) -> None:
+        """What the Pod mounts is not there yet, as a Secret that is still being made."""
+        await self._leave(self._attempts.newest(wanted))
+        self._error = str(error)
+        self._not_before = asyncio.get_running_loop().time() + MISSING_SECONDS
 
     async def _failed(self, wanted: Wanted, why: str) -> None:
         """End the attempt and wait before the next."""
