@@ -3,8 +3,12 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.support.controlplane import ApiServer, control_plane
+
+settings.register_profile("tapehouse", deadline=None)  # a busy machine is no bug
+settings.load_profile("tapehouse")
 
 EXPENSIVE = ("apiserver", "platform")
 """Fixtures worth sharing, the cheapest first."""
