@@ -3,7 +3,6 @@
 import json
 import uuid
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
 import duckdb
@@ -132,23 +131,6 @@ def test_enriched_trades_are_keyed_by_symbol(
     assert {value["trade_id"] for _, value in found} == wanted
     assert all(key == value["symbol"] for key, value in found)
     assert all(value["timestamp"].endswith("Z") for _, value in found)
-
-
-def test_windows_hold_no_more_than_bronze(platform: Platform, refined: dict[str, pa.Table]) -> None:
-    """A minute's window closes with the watermark, so the newest may be missing, but none lies."""
-    bronze = refined["bronze.trades"]
-    assert bronze.num_rows
-    volumes = {
-        (symbol, minute): volume
-        for symbol, minute, *_, volume, _, _ in duckdb.sql(FROM_BRONZE).fetchall()
-    }
-    for key, value in records(platform, "analytics.trade-aggregates", bool):
-        assert json.loads(key) == {
-            name: value[name] for name in ("symbol", "window_size", "window_start")
-        }
-        if value["window_size"] == "1m":
-            minute = int(datetime.fromisoformat(value["window_start"]).timestamp()) // 60
-            assert value["volume"] <= volumes[value["symbol"], minute]
 
 
 def test_alerts_are_kept_and_told(platform: Platform, refined: dict[str, pa.Table]) -> None:

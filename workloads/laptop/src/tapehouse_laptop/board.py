@@ -14,6 +14,8 @@ from tapehouse_laptop.state import State
 
 DEPLOYMENTS = Resource("apps/v1", "Deployment", "deployments")
 COMPONENT = "component"
+CLOSING_SECONDS = 3.0
+"""A watch that does not end when told must not keep the command from ending."""
 QUIET_REASONS = {"ContainerCreating", "PodInitializing"}
 
 
@@ -70,7 +72,7 @@ class Board:
         finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.wait(tasks, timeout=CLOSING_SECONDS)
 
     def rows(self, wanted: Iterable[Manifest]) -> list[Row]:
         """Components, then the `wanted` objects, Flink deployments and Pods in trouble."""

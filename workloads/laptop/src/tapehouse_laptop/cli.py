@@ -99,7 +99,6 @@ def bring_up(
                 "It goes on in the background; `tapehouse down` stops it.", highlight=False
             )
             return
-        console.print("Ctrl-C stops it.", highlight=False)
         _watch(state, console)
     except KeyboardInterrupt:
         if resumed:
@@ -124,14 +123,16 @@ def _interrupt(number: int, frame: object) -> None:
 def _watch(state: State, console: Console) -> None:
     """Show what goes on until interrupted or the supervisor ends."""
     with screen(console) as shown:
-        asyncio.run(_follow(state, shown))
+        asyncio.run(_follow(state, console, shown))
 
 
-async def _follow(state: State, shown: Any) -> None:
+async def _follow(state: State, console: Console, shown: Any) -> None:
     installation = up.check_alive(state)
     async with Kube.connect(state.kubeconfig) as kube:
         board = Board(kube, state, installation.namespaces)
         async with board.following():
+            # Said only now: before the loop runs, an interrupt would leave it half made.
+            console.print("Ctrl-C stops it.", highlight=False)
             while True:
                 up.check_alive(state)
                 shown.rows(board.everything())
