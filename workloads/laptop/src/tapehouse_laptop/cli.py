@@ -95,16 +95,12 @@ def bring_up(
         _print_endpoints(console, info)
         when_ready(info)
         if keep:
-            console.print(
-                "It goes on in the background; `tapehouse down` stops it.", highlight=False
-            )
+            console.print(BACKGROUND, highlight=False)
             return
         _watch(state, console)
     except KeyboardInterrupt:
         if resumed:
-            console.print(
-                "It goes on in the background; `tapehouse down` stops it.", highlight=False
-            )
+            console.print(BACKGROUND, highlight=False)
             sys.exit(130)
         _stop(state, console)
         sys.exit(130)

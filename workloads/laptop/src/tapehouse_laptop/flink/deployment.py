@@ -163,18 +163,20 @@ class Deployment:
 
     async def _missing(self, wanted: Wanted, error: SourceError) -> None:
         """What the Pod mounts is not there yet, as a Secret that is still being made."""
-        await self._leave(self._attempts.newest(wanted))
-        self._error = str(error)
-        self._not_before = asyncio.get_running_loop().time() + MISSING_SECONDS
+        await self._pause(wanted, str(error), MISSING_SECONDS)
 
     async def _failed(self, wanted: Wanted, why: str) -> None:
-        """End the attempt and wait before the next."""
-        await self._leave(self._attempts.newest(wanted))
-        self._error = why
+        """End the attempt and wait, longer each time, before the next."""
         self._failures += 1
         pause = min(BACKOFF[0] * 2.0 ** (self._failures - 1), BACKOFF[1])
-        self._not_before = asyncio.get_running_loop().time() + pause
+        await self._pause(wanted, why, pause)
         log.warning("%s: %s; again in %.0f s", self._key, why, pause)
+
+    async def _pause(self, wanted: Wanted, why: str, seconds: float) -> None:
+        """End the attempt; the next one goes on from its newest state, in a while."""
+        await self._leave(self._attempts.newest(wanted))
+        self._error = why
+        self._not_before = asyncio.get_running_loop().time() + seconds
 
     async def _retry(self, wanted: Wanted) -> None:
         """The job has failed for good on its JobManager."""
