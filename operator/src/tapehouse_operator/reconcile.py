@@ -16,6 +16,7 @@ from tapehouse_operator.emit.core import ObjectKey, TableState
 from tapehouse_operator.errors import NotReady, Rejected, Unavailable
 from tapehouse_operator.kinds.contract import Applied, Key, Observed, Refs, Subject, Verdict, World
 from tapehouse_operator.names import FINALIZER, LABEL_ROLE, SETTINGS
+from tapehouse_operator.notices import Notice, notices
 from tapehouse_operator.ports import Backend, Catalog
 from tapehouse_operator.report import REASONS, Cause, Report, compose, difference, is_ready
 from tapehouse_operator.rollout import (
@@ -65,10 +66,12 @@ class Reconciler:
         kinds: Sequence[AnyKind],
         backend: Backend,
         catalogs: Callable[[Mapping[str, str]], Catalog],
+        tell: Callable[[Subject, Sequence[Notice]], None] = lambda subject, notices: None,
     ) -> None:
         self.kinds = {kind.model.__name__: kind for kind in kinds}
         self.backend = backend
         self.catalogs = catalogs
+        self._tell = tell
         self._contested: dict[tuple[str, ObjectKey], tuple[str, ...]] = {}
         """Fields that stayed another's although we had just set them, by namespace and object."""
 
@@ -287,6 +290,7 @@ class Reconciler:
             revision_object=revision_object_name(key, number) if revision else "",
             high_water=max(scene.history.high_water, number),
             digest=revision.digest if revision else "",
+            returns_to=scene.history.twin(revision) if revision else 0,
         )
         ready = await self._write_status(self.backend.subject(key) or scene.subject, report)
         outside = (
@@ -301,6 +305,7 @@ class Reconciler:
         status = compose(report, subject.status, now)
         if patch := difference(subject.status, status):
             await self.backend.patch_status(subject, patch)
+            self._tell(subject, notices(subject.status, status, report.returns_to))
         return is_ready(status)
 
     # delete

@@ -52,6 +52,8 @@ class Report:
     revision_object: str = ""
     high_water: int = 0
     digest: str = ""
+    returns_to: int = 0
+    """An older revision with the same spec, if there is one."""
 
 
 def compose(report: Report, former: Mapping[str, Any], now: str) -> dict[str, Any]:

@@ -30,6 +30,11 @@ class History:
         """Revision `number`, if it is still kept."""
         return next((r for r in self.revisions if r.number == number), None)
 
+    def twin(self, revision: RevisionRef) -> int:
+        """The number of the newest older revision with the spec of `revision`, else 0."""
+        same = (r.number for r in self.revisions if r.digest == revision.digest)
+        return max((number for number in same if number < revision.number), default=0)
+
 
 @dataclass(frozen=True, slots=True)
 class Step:

@@ -163,3 +163,10 @@ class Reason(Documented):
     CHILD_FAILED = "ChildFailed", "A child reports a failure of its own."
     INTERNAL_ERROR = "InternalError", "A defect of the operator; its log has the details."
     STUCK = "Stuck", "A release failed after its cut-over and waits for a person."
+
+
+class EventReason(Documented):
+    """Reasons of Events that are no condition's."""
+
+    REVISION_CREATED = "RevisionCreated", "A changed spec was accepted and is what runs now."
+    ROLLED_BACK = "RolledBack", "The spec of an older revision was accepted again."

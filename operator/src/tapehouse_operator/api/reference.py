@@ -6,7 +6,7 @@ from typing import Any
 
 from tapehouse_operator.api.base import Resource
 from tapehouse_operator.api.change import Change
-from tapehouse_operator.api.reasons import ConditionType, Documented, Reason
+from tapehouse_operator.api.reasons import ConditionType, Documented, EventReason, Reason
 from tapehouse_operator.api.schema import Schema, schema_of
 from tapehouse_operator.names import API_VERSION
 
@@ -93,6 +93,12 @@ def conditions_page() -> str:
             "## Reasons",
             "",
             *_words(Reason),
+            "",
+            "## Events",
+            "",
+            "`kubectl events` tells transitions of conditions, by the condition's reason, and:",
+            "",
+            *_words(EventReason),
             "",
         ]
     )

@@ -11,8 +11,9 @@ from tapehouse_operator.backends.informer import BACKOFF
 from tapehouse_operator.backends.kube import Body, Kube, Ref, Scope
 from tapehouse_operator.decision import AnyKind
 from tapehouse_operator.errors import Fenced, Rejected, Unavailable
-from tapehouse_operator.kinds.contract import Key
+from tapehouse_operator.kinds.contract import Key, Subject
 from tapehouse_operator.names import API_VERSION
+from tapehouse_operator.notices import Notice
 from tapehouse_operator.ports import Catalog
 from tapehouse_operator.reconcile import Outcome, Reconciler
 from tapehouse_operator.shell.metrics import Metrics
@@ -37,6 +38,7 @@ class Engine:
         fence: Callable[[], None] = lambda: None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         rng: random.Random | None = None,
+        tell: Callable[[Subject, Sequence[Notice]], None] = lambda subject, notices: None,
     ) -> None:
         self._kube, self._namespaces = kube, tuple(namespaces) or ("",)
         self._random = rng or random.Random()  # noqa: S311 - jitter, not a secret
@@ -49,7 +51,7 @@ class Engine:
             clock=clock,
             rng=self._random,
         )
-        self.reconciler = Reconciler(kinds, self.backend, catalogs)
+        self.reconciler = Reconciler(kinds, self.backend, catalogs, tell)
         self.queue = WakeQueue(self._work, workers, self._random)
         self.metrics = Metrics(self.backend.store, self.queue, kube.calls)
         self.synced = False

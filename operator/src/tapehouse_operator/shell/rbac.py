@@ -25,7 +25,8 @@ def rules(kinds: Sequence[AnyKind]) -> list[dict[str, Any]]:
         _rule(GROUP, [f"{plural}/finalizers" for plural in own], ("update",)),
         *_by_group(owned, (*READ, *WRITE)),
         *_by_group(only_read, READ),
-        _rule("coordination.k8s.io", ["leases"], ("get", "create", "update")),
+        _rule("", ["events"], ("create", "patch")),
+        _rule("coordination.k8s.io", ["leases"], ("get", "list", "watch", "create", "update")),
     ]
 
 

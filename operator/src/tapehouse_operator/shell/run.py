@@ -6,6 +6,7 @@ import random
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 
 from tapehouse_operator.backends.access import load_access
 from tapehouse_operator.backends.client import HttpKube
@@ -16,6 +17,7 @@ from tapehouse_operator.ports import Catalog
 from tapehouse_operator.shell.engine import Engine
 from tapehouse_operator.shell.handlers import Door
 from tapehouse_operator.shell.health import serve_health
+from tapehouse_operator.shell.recorder import Recorder
 from tapehouse_operator.shell.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -35,6 +37,7 @@ async def run_operator(settings: Settings) -> None:
     async with HttpKube(access, rng) as kube:
         home = settings.namespaces[0] if settings.namespaces else access.namespace
         lease = Lease(kube, home, LEASE_NAME, settings.identity, rng)
+        recorder = Recorder(kube, lambda: datetime.now(UTC), settings.identity, rng)
         engine = Engine(
             KINDS,
             kube,
@@ -43,17 +46,20 @@ async def run_operator(settings: Settings) -> None:
             workers=settings.workers,
             fence=lease.fence if settings.leader_election else lambda: None,
             rng=rng,
+            tell=recorder.tell,
         )
         async with serve_health(engine, settings.address, settings.port), _started(engine, stop):
             log.info("serving %s", ", ".join(engine.kind_names))
             door = Door(engine, access, KINDS, settings.namespaces)
             leading = asyncio.create_task(_lead(engine, lease, settings.leader_election))
+            telling = asyncio.create_task(recorder.run())
             try:
                 await door.run(stop)
             finally:
-                leading.cancel()
-                with suppress(asyncio.CancelledError):
-                    await leading
+                for task in (telling, leading):
+                    task.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await task
     log.info("stopped")
 
 
