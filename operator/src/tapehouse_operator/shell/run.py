@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 
@@ -12,6 +12,7 @@ from tapehouse_operator.backends.access import load_access
 from tapehouse_operator.backends.client import HttpKube
 from tapehouse_operator.backends.lease import Lease
 from tapehouse_operator.backends.resync import CachedCatalog
+from tapehouse_operator.decision import AnyKind
 from tapehouse_operator.kinds import KINDS
 from tapehouse_operator.ports import Catalog
 from tapehouse_operator.shell.engine import Engine
@@ -24,8 +25,8 @@ log = logging.getLogger(__name__)
 LEASE_NAME = "tapehouse-operator"
 
 
-async def run_operator(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT.
+async def run_operator(settings: Settings, kinds: Sequence[AnyKind] = KINDS) -> None:
+    """Serve `kinds` until SIGTERM or SIGINT.
 
     Raises:
         FileNotFoundError, ValueError: there is no way to reach an API server.
@@ -39,7 +40,7 @@ async def run_operator(settings: Settings) -> None:
         lease = Lease(kube, home, LEASE_NAME, settings.identity, rng)
         recorder = Recorder(kube, lambda: datetime.now(UTC), settings.identity, rng)
         engine = Engine(
-            KINDS,
+            kinds,
             kube,
             catalogs(rng),
             namespaces=settings.namespaces,
@@ -50,7 +51,7 @@ async def run_operator(settings: Settings) -> None:
         )
         async with serve_health(engine, settings.address, settings.port), _started(engine, stop):
             log.info("serving %s", ", ".join(engine.kind_names))
-            door = Door(engine, access, KINDS, settings.namespaces)
+            door = Door(engine, access, kinds, settings.namespaces)
             leading = asyncio.create_task(_lead(engine, lease, settings.leader_election))
             telling = asyncio.create_task(recorder.run())
             try:

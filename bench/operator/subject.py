@@ -1,0 +1,25 @@
+"""`tapehouse operator run` with one more kind: the same process, serving `Trio` alone.
+
+python -m bench.operator.subject KUBECONFIG NAMESPACE ADDRESS
+"""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from tapehouse_operator.shell.logs import configure_logs
+from tapehouse_operator.shell.run import run_operator
+from tapehouse_operator.shell.settings import Settings
+
+from bench.operator.workload import TrioKind
+
+
+def main(kubeconfig: str, namespace: str, address: str) -> None:
+    """Reconcile until told to stop."""
+    configure_logs("INFO")
+    settings = Settings(namespaces=(namespace,), address=address, kubeconfig=Path(kubeconfig))
+    asyncio.run(run_operator(settings, kinds=(TrioKind(),)))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
