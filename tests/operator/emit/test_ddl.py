@@ -57,7 +57,7 @@ def test_intervals(length: timedelta, text: str) -> None:
 
 
 def test_the_password_is_named_and_never_there() -> None:
-    (text,) = ddl(PRESETS["market/v1"][0])
+    text, _ = ddl(PRESETS["market/v1"][0])
     assert 'password="${env:KAFKA_PASSWORD}"' in text
     assert "'properties.config.providers' = 'env'" in text
     assert "'properties.group.id' = 'land'" in text
@@ -65,22 +65,40 @@ def test_the_password_is_named_and_never_there() -> None:
 
 
 def test_an_event_from_the_future_is_capped_for_the_watermark() -> None:
-    (text,) = ddl(PRESETS["market/v1"][0])
+    text, _ = ddl(PRESETS["market/v1"][0])
     cap = "`ingested_at` + INTERVAL '0 00:01:00.000' DAY(3) TO SECOND(3)"
     assert f"WHEN `timestamp` > {cap} THEN {cap}" in text
     assert "WHEN `timestamp` IS NULL THEN `ingested_at`" in text
 
 
 def test_an_event_without_time_has_that_of_its_arrival() -> None:
-    (text,) = ddl(Event("E", "t", "k", None, (Field("k", "string"),)))
+    text, _ = ddl(Event("E", "t", "k", None, (Field("k", "string"),)))
     assert "CASE WHEN CAST(NULL AS TIMESTAMP_LTZ(6)) IS NULL THEN `ingested_at`" in text
 
 
 def test_events_of_one_topic_may_have_times_of_different_names() -> None:
     a = Event("A", "t", "k", "x", (Field("k", "string"), Field("x", "timestamptz")))
     b = Event("B", "t", "k", "y", (Field("k", "string"), Field("y", "timestamptz")))
-    (text,) = ddl(a, b)
+    text, _ = ddl(a, b)
     assert "WHEN 'A' THEN `x` WHEN 'B' THEN `y` END" in text
+
+
+def test_what_is_no_event_moves_no_watermark_and_is_not_seen() -> None:
+    table, view = ddl(PRESETS["market/v1"][0])
+    assert (
+        "WATERMARK FOR `event_time` AS CASE WHEN `$reason` IS NULL AND `timestamp` IS NOT" in table
+    )
+    assert "'format' = 'tapehouse-json'" in table
+    assert view.endswith("WHERE `$reason` IS NULL AND `$missing` IS NULL")
+    assert "$" not in view.partition("FROM")[0]
+
+
+def test_what_an_event_requires_depends_on_what_it_claims_to_be() -> None:
+    (table, _) = ddl(*on_topic(PRESETS["market/v1"], "raw.orders"))
+    missing = next(line for line in table.splitlines() if "`$missing`" in line)
+    assert "WHEN 'OrderPlaced' THEN CASE WHEN `event_id` IS NULL THEN 'event_id'" in missing
+    assert "WHEN 'OrderCancelled' THEN CASE" in missing
+    assert missing.endswith("ELSE 'event_type' END,")
 
 
 def test_one_event_of_a_shared_topic_is_a_view_with_its_fields_only() -> None:
@@ -88,10 +106,10 @@ def test_one_event_of_a_shared_topic_is_a_view_with_its_fields_only() -> None:
     table, view = ddl(placed, filtered=True)
     assert table.startswith("CREATE TEMPORARY TABLE `t__topic`")
     assert view.startswith("CREATE TEMPORARY VIEW `t` AS SELECT")
-    assert view.endswith("FROM `t__topic` WHERE `event_type` = 'OrderPlaced'")
+    assert view.endswith("IS NULL AND `event_type` IN ('OrderPlaced')")
     assert "remaining_quantity" not in table + view
 
 
 def test_without_idleness_a_silent_partition_holds_the_watermark() -> None:
-    (text,) = ddl(PRESETS["market/v1"][0], clock=Clock(timedelta(0), None, timedelta(seconds=1)))
+    text, _ = ddl(PRESETS["market/v1"][0], clock=Clock(timedelta(0), None, timedelta(seconds=1)))
     assert "idle-timeout" not in text

@@ -48,7 +48,8 @@ def test_everything_becomes_ready_in_whatever_order_it_is_applied(seed: int) -> 
 def test_the_job_lands_seven_tables_on_its_first_branch() -> None:
     async def scene(c: Cluster) -> None:
         job = json.loads(c.get(*CONFIG, "land-00001")["data"]["job.json"])
-        assert (job["branch"], job["forkFrom"], len(job["inserts"])) == ("rev-00001", None, 7)
+        assert (job["branch"], job["forkFrom"]) == ("rev-00001", None)
+        assert len(job["inserts"]) == 7 + 1, "and the dead letters"
         bronze = {name for name in c.tables.states if name.startswith("bronze.")}
         assert set(job["outputs"]) == bronze
         assert len(bronze) == 7

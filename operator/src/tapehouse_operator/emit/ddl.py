@@ -29,8 +29,22 @@ _METADATA = {
     "kafka_headers": "MAP<STRING NOT NULL, BYTES NOT NULL> METADATA FROM 'headers' VIRTUAL",
     "ingested_at": "TIMESTAMP_LTZ(3) NOT NULL METADATA FROM 'timestamp' VIRTUAL",
 }
+REASON, DETAIL = "`$reason`", "`$detail`"
+"""Columns of a topic's table: why the record cannot be read; null when it can."""
+MISSING = "`$missing`"
+"""Column of a topic's table: the first thing that is required and missing, or null."""
+VALUE, TRUNCATED = "`$value`", "`$truncated`"
+"""Columns of a topic's table: the record's bytes, and how many there were if some are left out."""
+_RECORD = {
+    VALUE: "BYTES METADATA FROM 'value.raw' VIRTUAL",
+    TRUNCATED: "STRING METADATA FROM 'value.truncated' VIRTUAL",
+    REASON: "STRING METADATA FROM 'value.reason' VIRTUAL",
+    DETAIL: "STRING METADATA FROM 'value.detail' VIRTUAL",
+}
+# Reads what no event is, too: a stranger's record must not stop a job.
+_READ = {"format": "tapehouse-json"}
 _TIMES = {"json.timestamp-format.standard": "ISO-8601"}
-_FORMAT = {"format": "json", **_TIMES}
+_WRITTEN = {"format": "json", **_TIMES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +59,19 @@ class Input:
     """Whether other events share the topic and are to be left out."""
     unique: tuple[str, ...] = ()
     """Fields by which a second event of the same values is left out."""
+    feed: str = ""
+    known: tuple[str, ...] = ()
+    """The names of all events on the topic, those of older versions included."""
+
+    @property
+    def table(self) -> str:
+        """The table over the whole topic, below what the SQL sees."""
+        return f"{self.alias}__topic"
+
+    @property
+    def told_apart(self) -> bool:
+        """Whether the header `event_type` decides what a record must have."""
+        return self.filtered or len(self.events) > 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +103,7 @@ def flink_type(type_: IceType) -> str:
 
 
 def input_ddl(table: Input, clock: Clock, kafka: Mapping[str, str], group: str) -> tuple[str, ...]:
-    """The table over a topic, and the view that keeps one event of several.
+    """The table over a topic, and the view that keeps its whole events, one of several.
 
     Args:
         table: what is read.
@@ -85,34 +112,52 @@ def input_ddl(table: Input, clock: Clock, kafka: Mapping[str, str], group: str) 
         group: the consumer group, where offsets are shown (state is what counts).
     """
     fields = union(table.events)
-    if not (table.filtered or table.unique):
-        return (_table(table.alias, table, fields, clock, kafka, group),)
-    below = f"{table.alias}__topic"
     # Headers are read already, and rows that are shuffled by their key should be small.
     left_out = {"kafka_headers"} if table.unique else set()
     offered = [name for name in RESERVED if name not in left_out]
     names = [quote(name) for name in (*(f.name for f in fields), *offered)]
     return (
-        _table(below, table, fields, clock, kafka, group),
-        f"CREATE TEMPORARY VIEW {quote(table.alias)} AS {_chosen(below, names, table)}",
+        _table(table, fields, clock, kafka, group),
+        f"CREATE TEMPORARY VIEW {quote(table.alias)} AS {_chosen(names, table)}",
     )
 
 
-def _chosen(below: str, names: Sequence[str], table: Input) -> str:
-    """The query that leaves out other events and repeated ones."""
-    where = ""
-    if table.filtered:
-        (only,) = table.events
-        where = f" WHERE `event_type` = {literal(only.name)}"
+def claims(names: Sequence[str]) -> str:
+    """The condition that a record claims to be one of these events; NULL when it claims nothing."""
+    return f"`event_type` IN ({', '.join(map(literal, names))})"
+
+
+def _chosen(names: Sequence[str], table: Input) -> str:
+    """The query that leaves out what is no event, other events and repeated ones."""
     columns = ",\n  ".join(names)
+    where = f"{REASON} IS NULL AND {MISSING} IS NULL"
+    if table.filtered:
+        where += f" AND {claims([e.name for e in table.events])}"
     if not table.unique:
-        return f"SELECT\n  {columns}\nFROM {quote(below)}{where}"
+        return f"SELECT\n  {columns}\nFROM {quote(table.table)}\nWHERE {where}"
     key = ", ".join(map(quote, table.unique))
     number = f"ROW_NUMBER() OVER (PARTITION BY {key} ORDER BY PROCTIME()) AS `arrival`"
     return (
-        f"SELECT\n  {columns}\nFROM (\n  SELECT *, {number} FROM {quote(below)}{where}\n)\n"  # noqa: S608  (names are quoted)
+        f"SELECT\n  {columns}\nFROM (\n"  # noqa: S608  (names are quoted)
+        f"  SELECT *, {number}\n  FROM {quote(table.table)}\n  WHERE {where}\n)\n"
         "WHERE `arrival` = 1"
     )
+
+
+def _missing(table: Input) -> str:
+    """The first required field without a value; `event_type` when it is no event of the topic."""
+    if not table.told_apart:
+        return _first_null(table.events[0])
+    own = [f"WHEN {literal(e.name)} THEN {_first_null(e)}" for e in table.events]
+    names = [e.name for e in table.events]
+    other = [f"WHEN {literal(name)} THEN NULL" for name in table.known if name not in names]
+    return f"CASE `event_type` {' '.join(own + other)} ELSE 'event_type' END"
+
+
+def _first_null(event: Event) -> str:
+    required = [f.name for f in event.fields if f.required]
+    cases = " ".join(f"WHEN {quote(name)} IS NULL THEN {literal(name)}" for name in required)
+    return f"CASE {cases} END" if cases else "CAST(NULL AS STRING)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +183,9 @@ def sink_ddl(sink: Sink, kafka: Mapping[str, str]) -> str:
         **{f"properties.{name}": value for name, value in kafka.items()},
         "sink.delivery-guarantee": "at-least-once",
         **_key(sink),
-        **_FORMAT,
+        **_WRITTEN,
     }
-    return _create(sink.topic, columns, options)
+    return create_table(sink.topic, columns, options)
 
 
 def _key(sink: Sink) -> dict[str, str]:
@@ -165,7 +210,6 @@ def interval(length: timedelta) -> str:
 
 
 def _table(
-    name: str,
     table: Input,
     fields: Sequence[Field],
     clock: Clock,
@@ -174,12 +218,21 @@ def _table(
 ) -> str:
     columns = [f"{quote(f.name)} {flink_type(parse_type(f.type))}" for f in fields]
     columns += [f"{quote(column)} {what}" for column, what in _METADATA.items()]
+    columns += [f"{column} {what}" for column, what in _RECORD.items()]
     columns += [f"{quote(header)} AS {_header(header)}" for header in ("event_type", "trace_id")]
     columns += [
+        f"{MISSING} AS {_missing(table).replace('`event_type`', _header('event_type'))}",
         f"`event_time` AS {_event_time(table.events, clock)}",
-        f"WATERMARK FOR `event_time` AS `event_time` - {interval(clock.lateness)}",
+        f"WATERMARK FOR `event_time` AS {_watermark(table.events, clock)}",
     ]
-    return _create(name, columns, _source_options(table.topic, clock, kafka, group))
+    return create_table(table.table, columns, _source_options(table.topic, clock, kafka, group))
+
+
+def _watermark(events: Sequence[Event], clock: Clock) -> str:
+    """Behind the newest event; what is no event, or lacks its time, moves nothing."""
+    timed = all(e.event_time for e in events)
+    told = f"{REASON} IS NULL AND {_said(events)} IS NOT NULL" if timed else f"{REASON} IS NULL"
+    return f"CASE WHEN {told} THEN `event_time` - {interval(clock.lateness)} END"
 
 
 def _event_time(events: Sequence[Event], clock: Clock) -> str:
@@ -220,7 +273,7 @@ def _source_options(
         **{f"properties.{name}": value for name, value in kafka.items()},
         "properties.group.id": group,
         "scan.startup.mode": "earliest-offset",
-        **_FORMAT,
+        **_READ,
     }
     if clock.idle_after is not None:
         millis = clock.idle_after // timedelta(milliseconds=1)
@@ -228,7 +281,8 @@ def _source_options(
     return options
 
 
-def _create(name: str, columns: Sequence[str], options: Mapping[str, str]) -> str:
+def create_table(name: str, columns: Sequence[str], options: Mapping[str, str]) -> str:
+    """The statement that declares a table of the job's own."""
     body = ",\n  ".join(columns)
     pairs = ",\n  ".join(f"{literal(key)} = {literal(value)}" for key, value in options.items())
     return f"CREATE TEMPORARY TABLE {quote(name)} (\n  {body}\n) WITH (\n  {pairs}\n)"

@@ -87,6 +87,8 @@ def inputs_of(spec: StreamJobSpec, feeds: Mapping[str, Registry]) -> tuple[Input
                 events=_timed(events, spec.event_time.column),
                 filtered=len(on_topic(registry.current, events[0].topic)) > len(events),
                 unique=_unique(found, events[0], path),
+                feed=found.feed or "",
+                known=_known(registry, events[0].topic),
             )
         )
     return tuple(made)
@@ -243,6 +245,11 @@ def _unique(found: Declared, event: Event, path: str) -> tuple[str, ...]:
         remedy = f"the fields of event {event.name} are {', '.join(fields)}"
         raise SpecError(Reason.UNKNOWN_COLUMN, f"{path}.unique", unknown, remedy)
     return found.unique
+
+
+def _known(registry: Registry, topic: str) -> tuple[str, ...]:
+    names = [e.name for e in (*registry.current, *registry.versions) if e.topic == topic]
+    return tuple(dict.fromkeys(names))
 
 
 def _readable(registry: Registry, current: tuple[Event, ...]) -> tuple[Event, ...]:

@@ -19,6 +19,7 @@ from tapehouse_operator.api.streamjob import StreamJob, StreamJobSpec
 from tapehouse_operator.emit import flink, strimzi
 from tapehouse_operator.emit.core import Child, ObjectKey
 from tapehouse_operator.emit.ddl import Input, input_ddl, sink_ddl
+from tapehouse_operator.emit.deadletters import dead_letters
 from tapehouse_operator.emit.events import Registry
 from tapehouse_operator.emit.feed import FeedNames
 from tapehouse_operator.emit.health import JobHealth, of_flink_deployment
@@ -77,6 +78,8 @@ class JobPlan:
     program: Program
     reads: tuple[str, ...]
     """The topics it reads."""
+    dead_letters: tuple[str, ...]
+    """Where it puts records that it cannot read: topics of the feeds."""
     topics: tuple[strimzi.Topic, ...]
     """What it writes besides tables."""
     forks: Mapping[int, str | None]
@@ -127,6 +130,7 @@ class StreamJobKind:
         for table in tables:
             _await_table(table, world)
         kafka = KafkaAccess(_bootstrap(platform, world), _user_name(name))
+        letters = dead_letters(name, inputs, {feed: _dead(feed, world) for feed in _feeds(spec)})
         program = Program(
             job=name,
             namespace=world.namespace,
@@ -135,9 +139,11 @@ class StreamJobKind:
             ddl=(
                 *_ddl(inputs, spec, platform, kafka, name),
                 *(sink_ddl(sink, kafka.java()) for sink in sinks),
+                *(each.ddl(kafka.java()) for each in letters),
             ),
-            inserts=found,
-            topics=frozenset(sink.topic for sink in sinks),
+            # These come last: the state of the others is found again by their place.
+            inserts=(*found, *(each.insert() for each in letters)),
+            topics=frozenset(x.topic for x in sinks) | {x.topic for x in letters},
             state_ttl=duration(spec.state_ttl) if spec.state_ttl else None,
         )
         configs = _started(world)
@@ -148,6 +154,7 @@ class StreamJobKind:
             platform=platform,
             program=program,
             reads=tuple(dict.fromkeys(i.topic for i in inputs)),
+            dead_letters=tuple(each.topic for each in letters),
             topics=topics_of(spec, platform, live_partitions(world)),
             forks=forks,
             running=_running(name, forks, world),
@@ -246,6 +253,12 @@ def _registry(feed: str, spec: StreamJobSpec, world: World) -> Registry:
     if not registry.current:
         raise NotReady(Reason.FEED_NOT_READY, f"TradeFeed {feed} has not been accepted yet")
     return registry
+
+
+def _dead(feed: str, world: World) -> str:
+    """The feed's dead-letter topic."""
+    declared = world.objects[_resource_key("TradeFeed", feed)].data.get("deadLetter") or {}
+    return declared.get("topic") or FeedNames(feed).dead_letters
 
 
 def _target(table: str, spec: StreamJobSpec, world: World) -> Target:
@@ -370,7 +383,7 @@ def _machine(machine: Machine) -> flink.Machine:
 def _grants(plan: JobPlan) -> list[strimzi.Grant]:
     return [
         *strimzi.reads(*plan.reads),
-        *strimzi.writes(*(topic.name for topic in plan.topics)),
+        *strimzi.writes(*(topic.name for topic in plan.topics), *plan.dead_letters),
         strimzi.group(plan.name),
     ]
 

@@ -1,6 +1,7 @@
 """Java libraries: fetched by Maven once per machine, and the little Java code of this project."""
 
 import os
+import shutil
 import tempfile
 import zipfile
 from pathlib import Path
@@ -13,6 +14,8 @@ FUNCTIONS = SOURCES.parent / "streams" / "java"
 """The functions that stream jobs add to Flink's own SQL."""
 COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 RELEASE = "17"
+SERVICES = "META-INF/services"
+"""Where Java looks for what a library adds to others: formats of tables."""
 
 
 def kafka(progress: cache.Progress = cache.silent) -> Path:
@@ -62,19 +65,19 @@ def _fetch(name: str, pom: Path, target: Path, progress: cache.Progress) -> None
 def _with_program(name: str, java: Path, provided: list[Path], progress: cache.Progress) -> Path:
     """The set `name` and what is compiled against it; `provided` jars are there anyway."""
     libraries = sorted(_fetched(name, progress).glob("*.jar"))
-    sources = sorted(java.rglob("*.java"))
+    sources = sorted(path for path in java.rglob("*") if path.is_file())
     digest = cache.digest_of(_pom(name), *(jar.name for jar in provided), *sources)
     return cache.entry(
         name,
         digest,
-        lambda at: _compile(name, sources, libraries, provided, at, progress),
+        lambda at: _compile(name, java, libraries, provided, at, progress),
         progress,
     )
 
 
 def _compile(
     name: str,
-    sources: list[Path],
+    java: Path,
     libraries: list[Path],
     provided: list[Path],
     target: Path,
@@ -82,8 +85,11 @@ def _compile(
 ) -> None:
     class_path = os.pathsep.join(map(str, (*libraries, *provided)))
     with tempfile.TemporaryDirectory() as classes:
+        sources = sorted(java.rglob("*.java"))
         arguments: list[str | Path] = ["-d", classes, "-cp", class_path, *sources]
         cache.run([*_compiler(progress), *arguments], task=f"java: {name}", progress=progress)
+        if (java / SERVICES).is_dir():
+            shutil.copytree(java / SERVICES, Path(classes) / SERVICES)
         _pack(Path(classes), target / f"tapehouse-{name}.jar")
     for jar in libraries:
         (target / jar.name).hardlink_to(jar)

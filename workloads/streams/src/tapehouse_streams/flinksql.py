@@ -18,6 +18,7 @@ FUNCTIONS = {
     "BOOK_STATS": "BookStats",
     "DIM_AS_OF": "DimAsOf",
     "PRICE_ALERTS": "PriceAlerts",
+    "HEADERS": "Headers",
 }
 """What Flink's own SQL lacks, by class in `dev.tapehouse.functions`."""
 

@@ -1,7 +1,7 @@
 """Runs a job's statements to the end of given input: `python -m tapehouse_streams.replay FILE`.
 
 The file is a compiled job whose tables, in and out, are files. One process is everything: no
-cluster, no broker, and a catalog only where the statements ask for dimensions. Exit code 1 with one
+cluster, no broker, and a catalog only where dimensions are not files as well. Exit code 1 with one
 sentence on standard error when Flink refuses.
 """
 

@@ -2,6 +2,7 @@ package dev.tapehouse.functions;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.file.Path;
 import java.time.Instant;
 import java.time.OffsetDateTime;
 import java.util.HashMap;
@@ -28,7 +29,8 @@ import org.apache.iceberg.types.Types;
  * within {@link #RELOAD_MILLIS}. The key is the table's identifier field, or its first column.
  * Columns {@code valid_from} and {@code valid_to} bound a version where the table has them. Null
  * for an unknown key or a time without a version. The catalog's address and prefix come from the
- * job parameters {@code tapehouse.catalog.uri} and {@code tapehouse.catalog.prefix}.
+ * job parameters {@code tapehouse.catalog.uri} and {@code tapehouse.catalog.prefix}; a replay has
+ * its dimensions in the directory {@code tapehouse.dimensions} instead.
  */
 public class DimAsOf extends ScalarFunction {
     static final long RELOAD_MILLIS = 10_000;
@@ -37,6 +39,7 @@ public class DimAsOf extends ScalarFunction {
 
     private transient Catalog catalog;
     private transient String prefix;
+    private transient String replayed;
     private transient Map<String, Loaded> loaded;
 
     /** A dimension as of one snapshot; `checked` is when that was last known to be the newest. */
@@ -46,7 +49,11 @@ public class DimAsOf extends ScalarFunction {
     public void open(FunctionContext context) {
         String uri = context.getJobParameter("tapehouse.catalog.uri", "");
         prefix = context.getJobParameter("tapehouse.catalog.prefix", "");
+        replayed = context.getJobParameter("tapehouse.dimensions", "");
         loaded = new ConcurrentHashMap<>();
+        if (!replayed.isEmpty()) {
+            return;
+        }
         Map<String, String> properties =
                 Map.of("type", "rest", "uri", uri, "client.pool-size", "1");
         catalog = CatalogUtil.buildIcebergCatalog("lake", properties, new org.apache.hadoop.conf.Configuration());
@@ -64,12 +71,25 @@ public class DimAsOf extends ScalarFunction {
 
     private Dimension dimension(String name) {
         Loaded known = loaded.get(name);
+        if (!replayed.isEmpty()) {
+            return known == null ? recorded(name) : known.dimension();
+        }
         long now = System.currentTimeMillis();
         if (known == null || now - known.checked() >= RELOAD_MILLIS) {
             known = refresh(name, known, now);
             loaded.put(name, known);
         }
         return known.dimension();
+    }
+
+    private Dimension recorded(String name) {
+        try {
+            Dimension dimension = DimensionFile.read(Path.of(replayed, name + ".jsonl"));
+            loaded.put(name, new Loaded(dimension, -1, 0));
+            return dimension;
+        } catch (IOException failed) {
+            throw new UncheckedIOException(failed);
+        }
     }
 
     private Loaded refresh(String name, Loaded known, long now) {
