@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+SHOWN = 200
+"""Characters of a value that an error repeats: enough to find it."""
+
 
 @dataclass
 class SpecError(Exception):
@@ -22,7 +25,10 @@ class SpecError(Exception):
     __hash__ = Exception.__hash__
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.value!r}: {self.remedy}"
+        value = repr(self.value)
+        if len(value) > SHOWN:
+            value = f"{value[:SHOWN]}… ({len(value)} characters)"
+        return f"{self.path}: {value}: {self.remedy}"
 
 
 @dataclass

@@ -8,6 +8,7 @@ from tapehouse_operator.api.base import Condition, ConditionType, Phase, Reason,
 from tapehouse_operator.kinds.contract import ChildHealth, Verdict
 
 MESSAGE_LIMIT = 1024
+"""Characters; the API server refuses a whole status for one text that is too long."""
 REASONS = {reason.value: reason for reason in Reason}
 """The closed set, by its words."""
 STANDARD = (
@@ -193,7 +194,7 @@ def _judged(report: Report, former: Mapping[str, Any]) -> dict[str, Any]:
             "kind": c.kind,
             "name": c.name,
             "ready": c.ready,
-            **({"reason": c.reason} if c.reason else {}),
+            **({"reason": c.reason[:MESSAGE_LIMIT]} if c.reason else {}),
         }
         for c in report.verdict.children
     ]

@@ -10,6 +10,10 @@ from tapehouse_operator.api.reasons import ABNORMAL, ConditionType, Reason
 from tapehouse_operator.api.types import Boolean, Integer
 
 
+MESSAGE_LIMIT = 32768
+"""Characters, as in every Kubernetes API."""
+
+
 class Phase(StrEnum):
     """One word for the PHASE column; programs read conditions."""
 
@@ -35,7 +39,7 @@ class Condition(Model):
     """Whether it is so."""
     reason: Annotated[str, Field(max_length=64, pattern=r"^[A-Z][A-Za-z]*$")]
     """Why, in one word of the closed set on the reference page."""
-    message: Annotated[str, Field(max_length=32768)] = ""
+    message: Annotated[str, Field(max_length=MESSAGE_LIMIT)] = ""
     """Why, for people: names the field or the child, and the remedy."""
     observed_generation: Integer = 0
     """The `metadata.generation` it was observed for."""
@@ -56,7 +60,7 @@ def condition(
         type=kind.value,
         status=status,
         reason=reason.value,
-        message=message,
+        message=message[:MESSAGE_LIMIT],
         counts=counts and kind not in ABNORMAL,
     )
 
