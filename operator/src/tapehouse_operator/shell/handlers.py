@@ -17,6 +17,7 @@ import aiohttp
 import kopf
 
 from tapehouse_operator.backends.access import Access
+from tapehouse_operator.backends.client import SILENCE
 from tapehouse_operator.decision import AnyKind
 from tapehouse_operator.names import GROUP, VERSION
 from tapehouse_operator.shell.engine import Engine
@@ -117,7 +118,7 @@ def _settings() -> kopf.OperatorSettings:
     settings.posting.enabled = False
     settings.scanning.disabled = True
     settings.watching.chunk_size = 500
-    settings.watching.inactivity_timeout = 150.0
+    settings.watching.inactivity_timeout = SILENCE
     settings.watching.reconnect_backoff = 1.0
     settings.queueing.idle_timeout = 0.1
     settings.queueing.exit_timeout = 1.0
