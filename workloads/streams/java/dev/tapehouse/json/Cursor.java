@@ -265,11 +265,12 @@ final class Cursor {
         return value;
     }
 
-    /** Passes a quoted name if it is exactly `name`, which needs no escapes. */
+    /** Passes a name in quotes if it is written just so; it begins at the cursor. */
     boolean takeName(byte[] name) {
         int end = at + 1 + name.length;
         boolean found =
                 end < text.length
+                        && text[at] == '"'
                         && text[end] == '"'
                         && Arrays.equals(text, at + 1, end, name, 0, name.length);
         if (found) {
