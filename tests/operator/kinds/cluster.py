@@ -33,7 +33,9 @@ class Tables:
             exists=True,
             uuid=table.identifier,
             columns=table.columns,
-            properties={OWNER_PROPERTY: table.owner},
+            partition=table.partition,
+            sort=table.sort,
+            properties={OWNER_PROPERTY: table.owner, **table.properties},
         )
         return self.states[table.identifier]
 

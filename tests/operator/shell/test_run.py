@@ -1,8 +1,13 @@
 """The operator process on a real API server."""
 
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -88,18 +93,40 @@ class TestCommands:
         assert done.exit_code == status, done.output
         return done.output
 
-    def test_plan(self, operator: Operator, tmp_path) -> None:
+    def test_plan(self, operator: Operator, tmp_path: Path) -> None:
         file = tmp_path / "feed.yaml"
         file.write_text(FEED)
-        assert self.run(operator, "plan", "-f", str(file)) == "TradeFeed/market: none\n"
+        said = self.run(operator, "plan", "-f", str(file), "--detailed-exitcode")
+        assert said == "TradeFeed/market: none\nPlan: 1 none\n"
         file.write_text(FEED.replace("tradesPerSecond: 10", "tradesPerSecond: 30"))
-        said = self.run(operator, "plan", "-f", str(file))
-        assert "TradeFeed/market: restart" in said
-        assert "spec: source.simulator.tradesPerSecond" in said
-        assert "~ ConfigMap market-feed: data.feed.json" in said
+        said = self.run(operator, "plan", "-f", str(file), "--detailed-exitcode", status=2)
+        assert "TradeFeed/market: restart (revision" in said
+        assert "spec.source.simulator.tradesPerSecond: 10 → 30" in said
+        assert "  ~ ConfigMap market-feed\n" in said
+        assert "data.feed.json: source.tradesPerSecond: 10 → 30" in said
+        planned = self.plan(operator, tmp_path)
+        operator.kubectl("apply", "-f", str(file))
+        wait_until(lambda: accepted(operator), "the feed to be accepted")
+        changed = {c["name"] for c in planned["children"]}
+        assert changed == {"market-feed"}
+        assert (
+            operator.get("tradefeed", "market")["status"]["revision"] == planned["revision"]["to"]
+        )
+        assert self.plan(operator, tmp_path)["change"] == "none"
+
+    def plan(self, operator: Operator, path: Path) -> dict[str, Any]:
+        (one,) = json.loads(self.run(operator, "plan", "-f", str(path), "--json"))
+        assert isinstance(one, dict)
+        return one
+
+    def test_what_would_be_refused(self, operator: Operator, tmp_path: Path) -> None:
+        file = tmp_path / "feed.yaml"
         file.write_text(FEED.replace("tradesPerSecond: 10", "tradesPerSecnd: 30"))
         said = self.run(operator, "plan", "-f", str(file), status=1)
         assert "did you mean tradesPerSecond?" in said
+        file.write_text(FEED.replace("market/v1", "market/v9"))
+        said = self.run(operator, "plan", "-f", str(file), status=1)
+        assert "the shipped presets are" in said
 
     def test_suspend_resume_history_and_rollback(self, operator: Operator) -> None:
         self.run(operator, "suspend", "tf/market")
@@ -112,14 +139,52 @@ class TestCommands:
         self.run(operator, "resume", "tf/market")
         wait_until(lambda: replicas() == 1, "the workload to go on")
         number = operator.get("tradefeed", "market")["status"]["revision"]
-        self.run(operator, "rollback", "tradefeed/market", str(number))
+        said = self.run(operator, "rollback", "tradefeed/market", str(number), status=1)
+        assert f"has the spec of revision {number} already" in said
         assert f"* {number:>5}" in self.run(operator, "history", "tf/market")
+        assert "was not suspended already" in self.run(operator, "resume", "tf/market")
         wait_until(lambda: accepted(operator), "the feed to be accepted")
 
-    def test_why_and_graph(self, operator: Operator) -> None:
+    def test_why_and_graph(self, operator: Operator, tmp_path: Path) -> None:
         assert "TradeFeed/market  TopicsNotReady" in self.run(operator, "graph")
+        self.run(operator, "graph", "-o", str(tmp_path / "g.svg"))
+        assert (tmp_path / "g.svg").read_text().startswith("<svg ")
         assert "KafkaTopic raw.trades" in self.run(operator, "why", "tf/market")
         assert "there is no TradeFeed nobody" in self.run(operator, "why", "tf/nobody", status=1)
+
+
+class TestKubectl:
+    """What a user of nothing else sees."""
+
+    def test_the_plugin(self, operator: Operator) -> None:
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        env = {**os.environ, "PATH": path, "KUBECONFIG": str(operator.server.kubeconfig)}
+        command = [operator.server.kubectl_program, "tapehouse", "history", "tf/market"]
+        done = subprocess.run(
+            [*command, "-n", operator.namespace],
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        assert "     1  " in done.stdout
+
+    def test_events(self, operator: Operator) -> None:
+        operator.kubectl(
+            "patch", "tf", "market", "--type=merge", "-p", '{"spec":{"preset":"x/v1"}}'
+        )
+
+        def events() -> str:
+            return operator.kubectl("events", "--for", "tradefeed/market")
+
+        wait_until(lambda: "UnknownPreset" in events(), "the refusal to be told")
+        said = events()
+        assert "RevisionCreated" in said
+        (refusal,) = (line for line in said.splitlines() if "UnknownPreset" in line)
+        assert "Warning" in refusal
+        assert "the shipped presets are" in refusal
+        assert "UnknownPreset" in operator.kubectl("describe", "tf", "market")
 
 
 def test_every_line_of_the_log_is_json_and_none_is_an_error(operator: Operator) -> None:

@@ -162,9 +162,9 @@ class IcebergCatalog:
             self._connected().purge_table(identifier)
 
 
-def rest_catalog(uri: str) -> IcebergCatalog:
-    """The REST catalog at `uri`."""
-    return IcebergCatalog(lambda: load_catalog("tapehouse", type="rest", uri=uri))
+def rest_catalog(uri: str, timeout: float = TIMEOUT) -> IcebergCatalog:
+    """The REST catalog at `uri`; `timeout` is in seconds, of one call."""
+    return IcebergCatalog(lambda: load_catalog("tapehouse", type="rest", uri=uri), timeout)
 
 
 def observed(identifier: str, live: LiveTable, error: str = "") -> TableState:

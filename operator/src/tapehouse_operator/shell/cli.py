@@ -2,21 +2,17 @@
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Iterable
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 import click
 import yaml
 
 from tapehouse_operator.errors import Rejected, Unavailable
+from tapehouse_operator.shell.commands import COMMANDS
 
-if TYPE_CHECKING:
-    from tapehouse_operator.kinds.contract import Key
-    from tapehouse_operator.shell.snapshot import Snapshot
-
-T = TypeVar("T")
 ENTRY_POINTS = "tapehouse.commands"
 """Other packages add commands here: an entry is a list of click commands, or makes one."""
 
@@ -32,6 +28,11 @@ class Tapehouse(click.Group):
         """One command by its name."""
         return super().get_command(ctx, cmd_name) or _added().get(cmd_name)
 
+    def make_context(self, info_name: str | None, *args: Any, **rest: Any) -> click.Context:
+        """As a plugin of kubectl it is called by another name than users do."""
+        name = "kubectl tapehouse" if info_name == "kubectl-tapehouse" else info_name
+        return super().make_context(name, *args, **rest)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Failures that a user can act on are one sentence."""
         try:
@@ -44,6 +45,10 @@ class Tapehouse(click.Group):
 @click.version_option(package_name="tapehouse-operator")
 def main() -> None:
     """Market-data pipelines as five Kubernetes resources."""
+
+
+for command in COMMANDS:
+    main.add_command(command)
 
 
 @main.group()
@@ -104,124 +109,6 @@ def rbac(namespaces: tuple[str, ...], account: str) -> None:
     from tapehouse_operator.shell.rbac import manifests
 
     click.echo(yaml.safe_dump_all(manifests(KINDS, namespaces, account), sort_keys=False))
-
-
-NAMESPACE = click.option("--namespace", "-n", default="", metavar="NS", help="Not the context's.")
-TARGET = click.argument("target", metavar="KIND/NAME")
-
-
-@main.command()
-@click.option("--filename", "-f", "path", required=True, type=click.Path(path_type=Path))
-@NAMESPACE
-def plan(path: Path, namespace: str) -> None:
-    """Say what applying the resources in a file or directory would do; nothing is written.
-
-    Ends with status 1 when one of them would be refused.
-    """
-    from tapehouse_operator.shell.plan import lines, make_plans, read_documents
-
-    documents = read_documents(path)
-    plans = _on_snapshot(namespace, lambda snapshot: make_plans(snapshot, documents))
-    click.echo("\n".join(lines(plans)) or f"no Tapehouse resources in {path}")
-    if any(one.change == "refused" for one in plans):
-        sys.exit(1)
-
-
-@main.command()
-@TARGET
-@NAMESPACE
-def history(target: str, namespace: str) -> None:
-    """Show the revisions of a resource and what changed between them."""
-    from tapehouse_operator.shell import verbs
-
-    rows = _on_snapshot(namespace, lambda s: verbs.history(s, _key(s, target)))
-    for row in rows:
-        mark = "*" if row.is_current else " "
-        changed = ", ".join(row.changed) or "-"
-        click.echo(f"{mark} {row.revision.number:>5}  {row.revision.digest[:12]}  {changed}")
-
-
-@main.command()
-@TARGET
-@click.argument("number", type=int)
-@NAMESPACE
-def rollback(target: str, number: int, namespace: str) -> None:
-    """Give a resource the spec of revision NUMBER again, as a new revision."""
-    from tapehouse_operator.shell import verbs
-
-    _on_snapshot(namespace, lambda s: verbs.rollback(s, _key(s, target), number))
-    click.echo(
-        f"{target} has the spec of revision {number}; the next one that is applied replaces it"
-    )
-
-
-@main.command()
-@TARGET
-@NAMESPACE
-def suspend(target: str, namespace: str) -> None:
-    """Stop a resource's workload and keep everything else."""
-    _set_suspended(target, namespace, suspended=True)
-
-
-@main.command()
-@TARGET
-@NAMESPACE
-def resume(target: str, namespace: str) -> None:
-    """Let a suspended workload go on where it stopped."""
-    _set_suspended(target, namespace, suspended=False)
-
-
-@main.command()
-@TARGET
-@NAMESPACE
-def why(target: str, namespace: str) -> None:
-    """Say why a resource is not Ready, from cause to cause."""
-    from tapehouse_operator.shell import graph
-
-    async def answer(snapshot: "Snapshot") -> list[str]:
-        built = await graph.build_graph(snapshot)
-        return await graph.why(snapshot, built, _key(snapshot, target))
-
-    click.echo("\n".join(_on_snapshot(namespace, answer)))
-
-
-@main.command(name="graph")
-@NAMESPACE
-@click.option("--dot", is_flag=True, help="For Graphviz: tapehouse graph --dot | dot -Tsvg")
-def show_graph(namespace: str, dot: bool) -> None:
-    """Show how feeds, jobs, tables, suites and dashboards hang together, and their state."""
-    from tapehouse_operator.shell import graph
-
-    built = _on_snapshot(namespace, graph.build_graph)
-    click.echo("\n".join(graph.dot(built) if dot else graph.tree(built)))
-
-
-def _set_suspended(target: str, namespace: str, *, suspended: bool) -> None:
-    from tapehouse_operator.shell import verbs
-
-    async def act(snapshot: "Snapshot") -> None:
-        await verbs.set_suspended(snapshot.kube, _key(snapshot, target), suspended)
-
-    _on_snapshot(namespace, act)
-    click.echo(f"{target} {'is suspended' if suspended else 'goes on'}")
-
-
-def _key(snapshot: "Snapshot", target: str) -> "Key":
-    from tapehouse_operator.shell.verbs import find_key
-
-    return find_key(tuple(snapshot.kinds.values()), target, snapshot.namespace)
-
-
-def _on_snapshot(namespace: str, act: Callable[["Snapshot"], Coroutine[Any, Any, T]]) -> T:
-    from tapehouse_operator.kinds import KINDS
-    from tapehouse_operator.shell.snapshot import Snapshot
-    from tapehouse_operator.shell.verbs import connected
-
-    async def run() -> T:
-        async with connected(namespace) as (kube, where):
-            return await act(await Snapshot(kube, KINDS, where).load())
-
-    return asyncio.run(run())
 
 
 def _added() -> dict[str, click.Command]:

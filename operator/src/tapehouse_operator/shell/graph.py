@@ -1,12 +1,14 @@
-"""How resources hang together: `graph`, and `why` one of them is not Ready."""
+"""How everything hangs together: feeds, topics, jobs, tables, suites, dashboards."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from textwrap import shorten
-from typing import Any
+from typing import Any, NamedTuple
 
-from tapehouse_operator.api.base import parse
-from tapehouse_operator.backends.kube import Ref
+from tapehouse_operator.api.base import Phase, parse
+from tapehouse_operator.backends.kube import Body
+from tapehouse_operator.emit import strimzi
+from tapehouse_operator.emit.health import by_condition
 from tapehouse_operator.errors import SpecError
 from tapehouse_operator.kinds.contract import Key
 from tapehouse_operator.names import API_VERSION, LABEL_OWNER, owner_label
@@ -14,16 +16,25 @@ from tapehouse_operator.shell.snapshot import Snapshot
 
 WIDTH = 100
 """Characters of a state in the tree; `why` tells all of it."""
-ORDER = ("TradeFeed", "StreamJob", "LakehouseTable", "QualitySuite", "Dashboard")
+ORDER = ("TradeFeed", "KafkaTopic", "StreamJob", "LakehouseTable", "QualitySuite", "Dashboard")
 """The way data flows; within one kind, from what is referred to."""
+UNSEEN = "not seen by the operator yet"
+
+
+class State(NamedTuple):
+    """How one of them does."""
+
+    phase: str
+    """As in `status.phase`; empty before the operator has seen it."""
+    text: str
+    """`Ready`, or the reason and message of why not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """Resources and what flows between them."""
+    """Resources and topics, and what flows between them."""
 
-    states: Mapping[Key, str]
-    """`Ready`, or the reason and message of why not."""
+    nodes: Mapping[Key, State]
     below: Mapping[Key, tuple[Key, ...]]
     """Where each one's data goes."""
 
@@ -31,7 +42,7 @@ class Graph:
     def roots(self) -> tuple[Key, ...]:
         """Where data enters."""
         fed = {key for keys in self.below.values() for key in keys}
-        return tuple(key for key in self.states if key not in fed)
+        return tuple(key for key in self.nodes if key not in fed)
 
     def above(self, key: Key) -> tuple[Key, ...]:
         """Where the data of `key` comes from."""
@@ -39,16 +50,22 @@ class Graph:
 
 
 async def build_graph(snapshot: Snapshot) -> Graph:
-    """From every resource in the namespace and what it refers to."""
+    """From every resource in the namespace, what it refers to, and which topics carry its data."""
     edges: set[tuple[Key, Key]] = set()
     for key in snapshot.bodies:
         for other in await _references(snapshot, key):
             if other in snapshot.bodies and other != key:
                 edges.add(_flow(other, key))
-    keys = sorted(snapshot.bodies, key=_rank)
-    states = {key: state(snapshot.bodies[key].get("status") or {}) for key in keys}
-    below = {key: tuple(sorted((b for a, b in edges if a == key), key=_rank)) for key in keys}
-    return Graph(states, below)
+    topics = {topic.key: topic for topic in _topics(snapshot)}
+    for topic in topics.values():
+        edges -= {(topic.owner, reader) for reader in topic.readers}
+        edges |= {(writer, topic.key) for writer in topic.writers}
+        edges |= {(topic.key, reader) for reader in topic.readers}
+    nodes = {key: state(body) for key, body in snapshot.bodies.items()}
+    nodes |= {key: topic.state for key, topic in topics.items()}
+    keys = sorted(nodes, key=rank)
+    below = {key: tuple(sorted((b for a, b in edges if a == key), key=rank)) for key in keys}
+    return Graph({key: nodes[key] for key in keys}, below)
 
 
 def tree(graph: Graph) -> Iterator[str]:
@@ -58,81 +75,77 @@ def tree(graph: Graph) -> Iterator[str]:
         yield from _branch(graph, root, "", "", shown)
 
 
-def dot(graph: Graph) -> Iterator[str]:
-    """The graph for Graphviz."""
-    yield "digraph tapehouse { rankdir=LR; node [shape=box];"
-    for key, text in graph.states.items():
-        colour = "darkgreen" if text == "Ready" else "firebrick"
-        yield f'  "{_name(key)}" [color={colour}];'
-    for key, fed in graph.below.items():
-        yield from (f'  "{_name(key)}" -> "{_name(other)}";' for other in fed)
-    yield "}"
-
-
-async def why(snapshot: Snapshot, graph: Graph, key: Key) -> list[str]:
-    """The chain of causes from `key` to where it begins.
-
-    Raises:
-        ValueError: there is no such resource.
-    """
-    if key not in graph.states:
-        raise ValueError(f"there is no {key.kind} {key.name} in namespace {key.namespace}")
-    return [line async for line in _causes(snapshot, graph, key, "", set())]
-
-
-def state(status: Mapping[str, Any]) -> str:
-    """`Ready`, or why not in one line."""
+def state(body: Body) -> State:
+    """How a resource does, by its status."""
+    status = body.get("status") or {}
     for one in status.get("conditions") or ():
         if one["type"] == "Ready":
-            if one["status"] == "True":
-                return "Ready"
-            return f"{one['reason']}: {one.get('message', '')}".rstrip(": ")
-    return "not seen by the operator yet"
+            text = f"{one['reason']}: {one.get('message', '')}".rstrip(": ")
+            return State(status.get("phase", ""), "Ready" if one["status"] == "True" else text)
+    return State("", UNSEEN)
 
 
-async def _causes(
-    snapshot: Snapshot, graph: Graph, key: Key, indent: str, seen: set[Key]
-) -> AsyncIterator[str]:
-    seen.add(key)
-    yield f"{indent}{_name(key)}: {graph.states[key]}"
-    if graph.states[key] == "Ready":
-        return
-    status = snapshot.bodies[key].get("status") or {}
-    for child in status.get("children") or ():
-        if not child["ready"]:
-            yield f"{indent}  {child['kind']} {child['name']}: {child.get('reason') or 'not ready'}"
-            async for line in _evidence(snapshot, key, child):
-                yield f"{indent}    {line}"
-    for other in graph.above(key):
-        if other not in seen and graph.states[other] != "Ready":
-            async for line in _causes(snapshot, graph, other, f"{indent}  ", seen):
-                yield line
+def label(key: Key) -> str:
+    """`TradeFeed/market`."""
+    return f"{key.kind}/{key.name}"
 
 
-async def _evidence(snapshot: Snapshot, key: Key, child: Mapping[str, Any]) -> AsyncIterator[str]:
-    """What an unready child says of itself."""
-    for at, live in snapshot.children(key).items():
-        if (at.kind, at.name) == (child["kind"], child["name"]):
-            for one in live.status.get("conditions") or ():
-                if one.get("message") and one.get("status") != "True":
-                    yield f"{one['type']} is {one['status']}: {one['message']}"
-            if error := live.status.get("error"):
-                yield f"error: {str(error)[:500]}"
-            if at.kind == "Deployment":
-                async for line in _pods(snapshot, at.name):
-                    yield line
+def rank(key: Key) -> tuple[int, str]:
+    """Sorts along the flow of data."""
+    return ORDER.index(key.kind), key.name
 
 
-async def _pods(snapshot: Snapshot, deployment: str) -> AsyncIterator[str]:
-    live = await snapshot.kube.get(Ref("apps/v1", "Deployment", snapshot.namespace, deployment))
-    selector = (live or {}).get("spec", {}).get("selector", {}).get("matchLabels", {})
-    async for pod in snapshot.pods(selector):
-        for one in (pod.get("status") or {}).get("containerStatuses") or ():
-            waiting = (one.get("state") or {}).get("waiting") or {}
-            ended = (one.get("lastState") or {}).get("terminated") or {}
-            text = waiting.get("message") or waiting.get("reason") or ended.get("message")
-            if text:
-                yield f"Pod {pod['metadata']['name']}, container {one['name']}: {text}"
+# -- topics --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Topic:
+    key: Key
+    owner: Key
+    writers: frozenset[Key]
+    readers: frozenset[Key]
+    state: State
+
+
+def _topics(snapshot: Snapshot) -> Iterator[_Topic]:
+    """The topics that carry data between resources, by what their users may do.
+
+    Those that only their owner reads, cursors and dead letters, are its own affair.
+    """
+    owners = {owner_label(key.kind, key.name): key for key in snapshot.bodies}
+    grants = list(_grants(snapshot, owners))
+    for name, live in snapshot.objects(strimzi.API_VERSION, "KafkaTopic"):
+        owner = owners.get(live.labels.get(LABEL_OWNER, ""))
+        if owner is None:
+            continue
+        writers = frozenset(key for key, topic, does in grants if topic == name and "Write" in does)
+        readers = frozenset(key for key, topic, does in grants if topic == name and "Read" in does)
+        readers -= writers
+        if readers or owner.kind == "StreamJob":
+            health = by_condition(live.status, live.generation)
+            phase = Phase.READY if health.ready else Phase.PROGRESSING
+            yield _Topic(
+                key=Key("KafkaTopic", snapshot.namespace, name),
+                owner=owner,
+                writers=writers or frozenset({owner}),
+                readers=readers,
+                state=State(phase.value, health.reason or "Ready"),
+            )
+
+
+def _grants(
+    snapshot: Snapshot, owners: Mapping[str, Key]
+) -> Iterator[tuple[Key, str, frozenset[str]]]:
+    """Whose user may do what to which topic."""
+    for key in owners.values():
+        for at, live in snapshot.children(key).items():
+            acls: Any = (live.data.get("authorization") or {}).get("acls") or ()
+            for acl in acls if at.kind == "KafkaUser" else ():
+                if acl["resource"]["type"] == "topic":
+                    yield key, acl["resource"]["name"], frozenset(acl["operations"])
+
+
+# -- references ----------------------------------------------------------------------------------
 
 
 async def _references(snapshot: Snapshot, key: Key) -> list[Key]:
@@ -160,20 +173,12 @@ def _flow(referred: Key, referring: Key) -> tuple[Key, Key]:
 
 def _branch(graph: Graph, key: Key, first: str, rest: str, shown: set[Key]) -> Iterator[str]:
     if key in shown:
-        yield f"{first}{_name(key)} (above)"
+        yield f"{first}{label(key)} (above)"
         return
     shown.add(key)
-    yield f"{first}{_name(key)}  {shorten(graph.states[key], WIDTH, placeholder=' …')}"
+    yield f"{first}{label(key)}  {shorten(graph.nodes[key].text, WIDTH, placeholder=' …')}"
     fed = graph.below[key]
     for index, other in enumerate(fed):
         last = index == len(fed) - 1
         corner, bar = ("└─ ", "   ") if last else ("├─ ", "│  ")
         yield from _branch(graph, other, rest + corner, rest + bar, shown)
-
-
-def _rank(key: Key) -> tuple[int, str]:
-    return ORDER.index(key.kind), key.name
-
-
-def _name(key: Key) -> str:
-    return f"{key.kind}/{key.name}"

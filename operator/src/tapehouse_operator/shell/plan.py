@@ -1,42 +1,30 @@
-"""What applying a directory would do, asked of the API server and of the kinds without a write."""
+"""What applying documents would do to a namespace: rehearsed, then told."""
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
-
-from tapehouse_operator.api.base import Change, Resource, parse
-from tapehouse_operator.backends.client import HttpKube
+from tapehouse_operator.api.base import parse
 from tapehouse_operator.backends.kube import Body, Ref
-from tapehouse_operator.children import dress, drifted, outdated
-from tapehouse_operator.decision import Intent, Scene, decide
+from tapehouse_operator.emit.core import ObjectKey
 from tapehouse_operator.errors import Rejected, SpecError
 from tapehouse_operator.kinds.contract import Key
 from tapehouse_operator.names import API_VERSION
-from tapehouse_operator.reconcile import Reconciler
-from tapehouse_operator.rollout import step
-from tapehouse_operator.shell.snapshot import Snapshot, TablesUnseen
-from tapehouse_operator.shell.verbs import changed_paths
+from tapehouse_operator.ports import Catalog
+from tapehouse_operator.rollout import REVISION_KIND
+from tapehouse_operator.shell.differences import Difference, differences
+from tapehouse_operator.shell.impact import (
+    CLASSES,
+    ChildChange,
+    Impact,
+    child_change,
+    impact,
+    table_changes,
+)
+from tapehouse_operator.shell.rehearsal import Deeds, Rehearsal
 
-WORDS = {
-    Change.NONE: "none",
-    Change.IN_PLACE: "in place",
-    Change.RESTART: "restart",
-    Change.REVISION: "revision",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class ChildChange:
-    """What becomes of one child."""
-
-    sign: str
-    """`+` created, `~` changed, `-` deleted."""
-    kind: str
-    name: str
-    paths: tuple[str, ...] = ()
+SHOWN = 12
+"""Differences of one object that are shown to people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,162 +33,205 @@ class Plan:
 
     key: Key
     change: str
-    """`none`, `create`, `in place`, `restart`, `savepoint`, `revision`, `refused`, `waits`."""
+    """`none`, `in place`, `restart`, `savepoint`, `revision`, `create`, `waits` or `refused`."""
     reason: str = ""
-    """Why it is refused, or what it waits for."""
-    fields: tuple[str, ...] = ()
+    """Why it is refused, what it waits for, or what else to know."""
+    applied: bool = True
+    """Whether it is among the documents; others follow what these change."""
+    revision: tuple[int, int] = (0, 0)
+    """The number that runs, and the one that would."""
+    fields: tuple[Difference, ...] = ()
+    """How the spec changes."""
     children: tuple[ChildChange, ...] = ()
+    tables: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    impact: Impact = field(default_factory=Impact)
 
     @property
-    def loss(self) -> str:
-        """What is lost or interrupted."""
-        return LOSSES.get(self.change, "")
+    def changes_something(self) -> bool:
+        """Whether anything would be written but a status."""
+        return bool(self.fields or self.children or any(self.tables.values()))
+
+    def document(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "kind": self.key.kind,
+            "namespace": self.key.namespace,
+            "name": self.key.name,
+            "applied": self.applied,
+            "change": self.change,
+            "reason": self.reason,
+            "revision": {"from": self.revision[0], "to": self.revision[1]},
+            "fields": [_plain(d) for d in self.fields],
+            "children": [
+                {
+                    "action": {"+": "create", "~": "update", "-": "delete"}[c.sign],
+                    "kind": c.kind,
+                    "name": c.name,
+                    "differences": [_plain(d) for d in c.differences],
+                }
+                for c in self.children
+            ],
+            "tables": {name: list(changed) for name, changed in self.tables.items() if changed},
+            "loses": list(self.impact.loses),
+            "seconds": self.impact.seconds,
+            "notes": list(self.impact.notes),
+        }
 
 
-LOSSES = {
-    "restart": "the workload restarts and goes on where it stopped",
-    "savepoint": "the job restarts from a savepoint; no state is lost",
-    "stateless": "the job restarts WITHOUT its state",
-    "revision": "a new revision is released under spec.strategy",
-}
-
-
-def read_documents(path: Path) -> list[dict[str, Any]]:
-    """Every YAML document below `path` that is one of our resources.
-
-    Raises:
-        ValueError: a file is not YAML; the message has file and line.
-        FileNotFoundError: there is nothing at `path`.
-    """
-    if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist")
-    files = sorted(path.rglob("*.y*ml")) if path.is_dir() else [path]
-    found = [document for file in files for document in _documents(file)]
-    return [d for d in found if isinstance(d, dict) and d.get("apiVersion") == API_VERSION]
-
-
-async def make_plans(snapshot: Snapshot, documents: Sequence[Mapping[str, Any]]) -> list[Plan]:
-    """What applying `documents` together would do, in their order."""
-    live = dict(snapshot.bodies)
-    refused = {}
+async def make_plans(
+    rehearsal: Rehearsal, documents: Sequence[Mapping[str, Any]], catalog: Catalog
+) -> list[Plan]:
+    """What applying `documents` together would do: theirs in their order, then what follows."""
+    before = dict(rehearsal.bodies)
+    refused: dict[Key, str] = {}
     for document in documents:
-        body, refusal = await _examined(snapshot, _placed(document, snapshot))
-        refused[snapshot.put(body)] = refusal
-    reconciler = Reconciler(list(snapshot.kinds.values()), snapshot, lambda _: TablesUnseen())
-    return [
-        await _plan(snapshot, reconciler, key, live.get(key), no) for key, no in refused.items()
+        if document.get("apiVersion") == API_VERSION:
+            body, refusal = await _examined(rehearsal, _placed(document, rehearsal.namespace))
+            refused[rehearsal.put(body)] = refusal
+        elif document["kind"] == "ConfigMap":
+            rehearsal.lay_over(document)
+    for key, refusal in refused.items():
+        if refusal:  # the API server would not take it, so the operator never sees it
+            _restore(rehearsal, key, before.get(key))
+    await rehearsal.play(catalog)
+    plans = [
+        Plan(key, "refused", no) if no else _plan(rehearsal, key, before.get(key), applied=True)
+        for key, no in refused.items()
     ]
+    others = (k for k in rehearsal.bodies if k not in refused)
+    follow = (_plan(rehearsal, key, before[key], applied=False) for key in others)
+    return [*plans, *(plan for plan in follow if plan.changes_something)]
 
 
-async def _plan(
-    snapshot: Snapshot, reconciler: Reconciler, key: Key, live: Body | None, no: str
-) -> Plan:
-    subject = snapshot.subject(key)
-    if no or subject is None:
-        return Plan(key, "refused", no)
-    scene = await reconciler.read(subject)
-    intent = decide(scene)
-    if intent.acceptance is not None and not intent.checks:
-        word = "waits" if intent.checking else "refused"
-        return Plan(key, word, intent.acceptance.message)
-    fields = tuple(changed_paths(live["spec"] if live else {}, subject.manifest["spec"]))
-    children = tuple([c async for c in _children(snapshot, scene, intent)])
-    reason = intent.obstacle.message if intent.obstacle else ""
-    change = "create" if live is None else _word(scene)
-    return Plan(key, change, reason, fields if live else (), children)
+def _plan(rehearsal: Rehearsal, key: Key, live: Body | None, *, applied: bool) -> Plan:
+    deeds, body = rehearsal.deeds[key], rehearsal.bodies[key]
+    status = body.get("status") or {}
+    refusal = _refusal(status, deeds)
+    objects = {
+        at: (deed.before, deed.after)
+        for at, deed in deeds.objects.items()
+        if at.kind != REVISION_KIND and child_change(at, deed.before, deed.after)
+    }
+    tables = {name: table_changes(t.before, t.wanted) for name, t in deeds.tables.items()}
+    made = impact(objects, tables)
+    word = "create" if live is None else made.change
+    if refusal:
+        word = "waits" if _is_open(status) and not deeds.trouble else "refused"
+    old = (live or {}).get("status") or {}
+    return Plan(
+        key,
+        word,
+        reason=refusal,
+        applied=applied,
+        revision=(old.get("revision", 0), status.get("revision", 0)),
+        fields=tuple(differences(live["spec"], body["spec"])) if live else (),
+        children=tuple(_changes(objects)),
+        tables={name: changed for name, changed in tables.items() if changed},
+        impact=made,
+    )
 
 
-def _word(scene: Scene) -> str:
-    newest, accepted = scene.versions.newest, scene.versions.accepted
-    if not isinstance(newest, Resource):
-        return "refused"
-    move = step(scene.history, newest.spec, accepted.spec if accepted else None)
-    if scene.subject.key.kind == "StreamJob" and move.change >= Change.RESTART:
-        return "stateless" if getattr(newest.spec, "upgrade", "") == "stateless" else "savepoint"
-    return WORDS[move.change]
+def _changes(objects: Mapping[ObjectKey, tuple[Body | None, Body | None]]) -> Iterator[ChildChange]:
+    for at, (before, after) in objects.items():
+        change = child_change(at, before, after)
+        if change is not None:
+            yield change
 
 
-async def _children(snapshot: Snapshot, scene: Scene, intent: Intent) -> AsyncIterator[ChildChange]:
-    subject = scene.subject
-    live = snapshot.children(subject.key)
-    wanted = set()
-    for child in (*intent.checks, *intent.output.children):
-        wanted.add(child.key)
-        manifest, now = dress(subject, child), live.get(child.key)
-        if now is None:
-            yield ChildChange("+", child.key.kind, child.key.name)
-        elif outdated(manifest, now) or drifted(manifest, now):
-            paths = await _dry_run(snapshot.kube, manifest)
-            if paths:
-                yield ChildChange("~", child.key.kind, child.key.name, paths)
-    for at, now in live.items():
-        if at not in wanted and at.kind != "ControllerRevision" and subject.uid in now.owners:
-            yield ChildChange("-", at.kind, at.name)
+def _refusal(status: Mapping[str, Any], deeds: Deeds) -> str:
+    """Why the newest spec would not be what runs."""
+    if deeds.trouble:
+        return deeds.trouble
+    for one in status.get("conditions") or ():
+        stalled = one["type"] == "Stalled" and one["status"] == "True"
+        if stalled or (one["type"] == "Accepted" and one["status"] != "True"):
+            message: str = one.get("message") or one["reason"]
+            return message
+    return ""
 
 
-async def _dry_run(kube: HttpKube, manifest: Mapping[str, Any]) -> tuple[str, ...]:
-    """The paths that server-side apply would change."""
-    meta = manifest["metadata"]
-    ref = Ref(manifest["apiVersion"], manifest["kind"], meta["namespace"], meta["name"])
-    before = await kube.get(ref) or {}
-    after = await kube.apply(manifest, dry_run=True)
-    return tuple(changed_paths(_content(before), _content(after)))
+def _is_open(status: Mapping[str, Any]) -> bool:
+    return any(
+        one["type"] == "Accepted" and one["status"] == "Unknown"
+        for one in status.get("conditions") or ()
+    )
 
 
-def _content(body: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in body.items() if k not in ("metadata", "status")}
-
-
-async def _examined(snapshot: Snapshot, body: dict[str, Any]) -> tuple[Body, str]:
+async def _examined(rehearsal: Rehearsal, body: dict[str, Any]) -> tuple[Body, str]:
     """The resource with its defaults, and what is said against it, if anything."""
-    kind = snapshot.kinds.get(body["kind"])
+    kind = rehearsal.kinds.get(body["kind"])
     if kind is None:
         return body, f"{body['kind']} is not a kind of {API_VERSION}"
     try:
         parse(kind.model, body)
-        return await _dry_written(snapshot, body), ""
+        return await _dry_written(rehearsal, body), ""
     except SpecError as e:
         return body, str(e)
     except Rejected as e:
         return body, e.message
 
 
-async def _dry_written(snapshot: Snapshot, body: dict[str, Any]) -> Body:
+async def _dry_written(rehearsal: Rehearsal, body: dict[str, Any]) -> Body:
     """What the API server itself makes of it: its schema, its rules, its admission."""
     meta = body["metadata"]
-    ref = Ref(body["apiVersion"], body["kind"], snapshot.namespace, meta["name"])
-    live = await snapshot.kube.get(ref)
+    ref = Ref(body["apiVersion"], body["kind"], rehearsal.namespace, meta["name"])
+    live = await rehearsal.kube.get(ref)
     if live is None:
-        return await snapshot.kube.create(body, dry_run=True)
+        return await rehearsal.kube.create(body, dry_run=True)
     version = live["metadata"]["resourceVersion"]
     guarded = {**body, "metadata": {**meta, "resourceVersion": version}}
-    return await snapshot.kube.replace(guarded, dry_run=True)
+    return await rehearsal.kube.replace(guarded, dry_run=True)
 
 
-def _placed(document: Mapping[str, Any], snapshot: Snapshot) -> dict[str, Any]:
-    metadata = {**document["metadata"], "namespace": snapshot.namespace}
+def _placed(document: Mapping[str, Any], namespace: str) -> dict[str, Any]:
+    metadata = {**document["metadata"], "namespace": namespace}
     return {**document, "metadata": metadata}
 
 
-def _documents(file: Path) -> Iterator[Any]:
-    try:
-        yield from yaml.safe_load_all(file.read_text())
-    except yaml.YAMLError as e:
-        mark = getattr(e, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        raise ValueError(f"{file}{line}: {getattr(e, 'problem', None) or e}") from e
+def _restore(rehearsal: Rehearsal, key: Key, body: Body | None) -> None:
+    if body is None:
+        del rehearsal.bodies[key]
+    else:
+        rehearsal.bodies[key] = body
+
+
+# -- for people ----------------------------------------------------------------------------------
 
 
 def lines(plans: Iterable[Plan]) -> Iterator[str]:
-    """The plans for people."""
+    """The plans, and a line that sums them up."""
+    plans = list(plans)
     for plan in plans:
-        yield f"{plan.key.kind}/{plan.key.name}: {plan.change}" + (
-            f": {plan.loss}" if plan.loss else ""
-        )
-        if plan.reason:
-            yield f"    {plan.reason}"
-        if plan.fields:
-            yield f"    spec: {', '.join(plan.fields)}"
-        for child in plan.children:
-            paths = f": {', '.join(child.paths)}" if child.paths else ""
-            yield f"  {child.sign} {child.kind} {child.name}{paths}"
+        yield from _lines(plan)
+    counts = {word: sum(p.change == word for p in plans) for word in CLASSES}
+    yield "Plan: " + ", ".join(f"{n} {word}" for word, n in counts.items() if n)
+
+
+def _lines(plan: Plan) -> Iterator[str]:
+    old, new = plan.revision
+    number = f" (revision {old} → {new})" if old != new and old else ""
+    follows = "" if plan.applied else ", follows"
+    yield f"{plan.key.kind}/{plan.key.name}: {plan.change}{follows}{number}"
+    if plan.reason:
+        yield f"    {plan.reason}"
+    yield from _some([f"    spec.{d}" for d in plan.fields], "    ")
+    for name, changed in plan.tables.items():
+        yield f"  ~ Table {name}"
+        yield from (f"      {line}" for line in changed)
+    for child in plan.children:
+        yield f"  {child.sign} {child.kind} {child.name}"
+        yield from _some([f"      {d}" for d in child.differences], "      ")
+    yield from (f"  ! loses {loss}" for loss in plan.impact.loses)
+    if plan.impact.seconds:
+        yield f"  ! about {plan.impact.seconds} s without new output"
+    yield from (f"    {note}" for note in plan.impact.notes)
+
+
+def _some(shown: Sequence[str], indent: str) -> Iterator[str]:
+    yield from shown[:SHOWN]
+    if len(shown) > SHOWN:
+        yield f"{indent}and {len(shown) - SHOWN} more"
+
+
+def _plain(one: Difference) -> dict[str, Any]:
+    return {"path": one.path, "old": one.old, "new": one.new}

@@ -1,6 +1,6 @@
 """A namespace as it is now, read once: what the commands work on, and a backend without writes."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,7 +8,7 @@ from tapehouse_operator.backends.client import HttpKube
 from tapehouse_operator.backends.kube import Body, Ref, Scope
 from tapehouse_operator.backends.store import Store
 from tapehouse_operator.decision import AnyKind
-from tapehouse_operator.emit.core import ObjectKey, Table, TableState
+from tapehouse_operator.emit.core import ObjectKey
 from tapehouse_operator.errors import Fenced
 from tapehouse_operator.kinds.contract import Key, Observed, Subject
 from tapehouse_operator.names import API_VERSION, LABEL_OWNER, SETTINGS, owner_label
@@ -42,10 +42,12 @@ class Snapshot:
     def put(self, body: Body) -> Key:
         """Pretend that a resource has this spec; its status stays."""
         key = Key(body["kind"], self.namespace, body["metadata"]["name"])
-        known = self.bodies.get(key)
+        known = self.bodies.get(key, {})
         kept = {"uid": "planned", "resourceVersion": "0", "generation": 0}
-        metadata = {**kept, **(known["metadata"] if known else {}), **body["metadata"]}
-        status = known.get("status") or {} if known else {}
+        metadata = {**kept, **known.get("metadata", {}), **body["metadata"]}
+        if body["spec"] != known.get("spec"):
+            metadata["generation"] = known.get("metadata", {}).get("generation", 0) + 1
+        status = known.get("status") or {}
         self.bodies[key] = {**body, "metadata": metadata, "status": status}
         return key
 
@@ -72,11 +74,24 @@ class Snapshot:
         entries = ((ref.key, self._store.get(ref)) for ref in sorted(refs))
         return {at: entry.observed() for at, entry in entries if entry is not None}
 
+    def objects(self, api_version: str, kind: str) -> Iterator[tuple[str, Observed]]:
+        """All known objects of one kind by their names."""
+        for ref in sorted(self._store.refs(api_version, kind, self.namespace)):
+            if entry := self._store.get(ref):
+                yield ref.name, entry.observed()
+
+    def created(self, at: ObjectKey) -> str:
+        """When an object was created, RFC 3339."""
+        entry = self._store.get(Ref(at.api_version, at.kind, self.namespace, at.name))
+        return "" if entry is None else entry.body["metadata"].get("creationTimestamp", "")
+
     def claims(self, key: Key, wanted: frozenset[ObjectKey]) -> Mapping[ObjectKey, str]:
         """See `ports.Backend`."""
         ours = owner_label(key.kind, key.name)
         found = {at: self._store.get(Ref(at[0], at[1], self.namespace, at[2])) for at in wanted}
-        return {at: e.owner for at, e in found.items() if e is not None and e.owner != ours}
+        return {
+            at: e.owner for at, e in found.items() if e is not None and e.owner not in ("", ours)
+        }
 
     async def settings(self, key: Key) -> Mapping[str, str] | None:
         """See `ports.Backend`."""
@@ -132,22 +147,6 @@ class Snapshot:
     def now(self) -> datetime:
         """See `ports.Backend`."""
         return datetime.now(UTC)
-
-
-class TablesUnseen:
-    """A catalog that is not asked: commands plan without it, as if every table were as declared."""
-
-    async def ensure(self, table: Table) -> TableState:
-        """Refused."""
-        raise Fenced("a plan writes no tables")
-
-    async def state(self, identifier: str) -> TableState:
-        """Nothing is known."""
-        return TableState(identifier, exists=False)
-
-    async def drop(self, identifier: str, owner: str) -> None:
-        """Refused."""
-        raise Fenced("a plan drops no tables")
 
 
 def _as_observed(subject: Subject) -> Observed:

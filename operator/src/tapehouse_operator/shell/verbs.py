@@ -1,19 +1,29 @@
 """Looking back and stepping in: `history`, `rollback`, `suspend`, `resume`."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tapehouse_operator.backends.access import load_access
-from tapehouse_operator.backends.client import HttpKube
 from tapehouse_operator.backends.kube import Body, Ref
 from tapehouse_operator.decision import AnyKind
-from tapehouse_operator.kinds.contract import Key, RevisionRef
+from tapehouse_operator.emit.core import ObjectKey
+from tapehouse_operator.emit.flink import KIND as FLINK_DEPLOYMENT
+from tapehouse_operator.kinds.contract import Key, RevisionRef, Subject
 from tapehouse_operator.names import API_VERSION
 from tapehouse_operator.report import difference
-from tapehouse_operator.rollout import STEERING, read_history, runnable_spec
+from tapehouse_operator.rollout import (
+    REVISION_API,
+    REVISION_KIND,
+    STEERING,
+    read_history,
+    revision_object_name,
+    runnable_spec,
+)
+from tapehouse_operator.shell.differences import differences
 from tapehouse_operator.shell.snapshot import Snapshot
+
+WORKLOADS = frozenset({"Deployment", FLINK_DEPLOYMENT})
+"""Children that can be stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,16 +32,10 @@ class Past:
 
     revision: RevisionRef
     is_current: bool
+    created: str
+    """When it was accepted, RFC 3339."""
     changed: tuple[str, ...]
     """The fields that differ from the revision before."""
-
-
-@asynccontextmanager
-async def connected(namespace: str) -> AsyncIterator[tuple[HttpKube, str]]:
-    """A client and the namespace to work in: the one given or the context's."""
-    access = load_access()
-    async with HttpKube(access) as kube:
-        yield kube, namespace or access.namespace
 
 
 def find_key(kinds: Sequence[AnyKind], text: str, namespace: str) -> Key:
@@ -55,16 +59,15 @@ async def history(snapshot: Snapshot, key: Key) -> list[Past]:
     Raises:
         ValueError: there is no such resource.
     """
-    subject = snapshot.subject(key)
-    if subject is None:
-        raise ValueError(f"there is no {key.kind} {key.name} in namespace {key.namespace}")
+    subject = _subject(snapshot, key)
     revisions = read_history(snapshot.children(key), subject.status).revisions
     current = int(subject.status.get("revision", 0))
     before: Mapping[str, Any] = {}
     rows: list[Past] = []
     for one in revisions:
-        changed = tuple(changed_paths(before, one.spec)) if before else ()
-        rows.append(Past(one, one.number == current, changed))
+        at = ObjectKey(REVISION_API, REVISION_KIND, revision_object_name(key, one.number))
+        changed = tuple(d.path for d in differences(before, one.spec)) if before else ()
+        rows.append(Past(one, one.number == current, snapshot.created(at), changed))
         before = one.spec
     return rows
 
@@ -73,7 +76,7 @@ async def rollback(snapshot: Snapshot, key: Key, number: int) -> Body:
     """Give the resource the spec of revision `number`; how it is steered stays.
 
     Raises:
-        ValueError: that revision is not kept.
+        ValueError: that revision is not kept, or is what the resource says already.
     """
     rows = await history(snapshot, key)
     wanted = next((row.revision for row in rows if row.revision.number == number), None)
@@ -82,23 +85,40 @@ async def rollback(snapshot: Snapshot, key: Key, number: int) -> Body:
         raise ValueError(f"revision {number} of {key.kind} {key.name} is not kept; kept: {kept}")
     spec = snapshot.bodies[key]["spec"]
     target = {**runnable_spec(wanted, spec), **{f: spec[f] for f in STEERING if f in spec}}
-    patch = {"spec": difference(spec, target)}
-    return await snapshot.kube.merge(_ref(key), patch)
+    model = snapshot.kinds[key.kind].model.model_fields["spec"].annotation
+    patch = difference(spec, target)
+    if model.model_validate(spec) == model.model_validate(target):
+        raise ValueError(f"{key.kind} {key.name} has the spec of revision {number} already")
+    return await snapshot.kube.merge(_ref(key), {"spec": patch})
 
 
-async def set_suspended(kube: HttpKube, key: Key, suspended: bool) -> Body:
-    """Stop the workload, or let it go on."""
-    return await kube.merge(_ref(key), {"spec": {"suspend": suspended}})
+async def set_suspended(snapshot: Snapshot, key: Key, suspended: bool) -> bool:
+    """Stop the workload, or let it go on; tells whether that changed anything.
+
+    Raises:
+        ValueError: there is no such resource, or it has nothing that could be stopped.
+    """
+    subject = _subject(snapshot, key)
+    kind = snapshot.kinds[key.kind]
+    if not any(child in WORKLOADS for _, child in kind.owned):
+        spec = subject.manifest["spec"]
+        job = (spec.get("stream") or {}).get("job")
+        remedy = f"; its rows come from streamjob/{job}" if job else ""
+        raise ValueError(f"a {key.kind} runs nothing of its own that could be stopped{remedy}")
+    if bool(subject.manifest["spec"].get("suspend")) is suspended:
+        return False
+    await snapshot.kube.merge(_ref(key), {"spec": {"suspend": suspended}})
+    return True
 
 
-def changed_paths(old: Any, new: Any, path: str = "") -> Iterable[str]:
-    """The paths of the leaves in which two documents differ; a list is told by its own path."""
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        for name in sorted({*old, *new}):
-            below = f"{path}.{name}" if path else name
-            yield from changed_paths(old.get(name), new.get(name), below)
-    elif old != new:
-        yield path
+def _subject(snapshot: Snapshot, key: Key) -> Subject:
+    subject = snapshot.subject(key)
+    if subject is None:
+        there = ", ".join(sorted(k.name for k in snapshot.bodies if k.kind == key.kind)) or "none"
+        raise ValueError(
+            f"there is no {key.kind} {key.name} in namespace {key.namespace}; there: {there}"
+        )
+    return subject
 
 
 def _ref(key: Key) -> Ref:
