@@ -309,7 +309,7 @@ class ClusterBackend:
             self.store.put(live)
             known = self.store.get(ref)
         if known is not None:
-            _check_owner(ref, known, manifest["metadata"]["labels"][LABEL_OWNER])
+            check_owner(ref, known, manifest["metadata"]["labels"][LABEL_OWNER])
             # A stale picture must neither revive what is gone nor touch its successor.
             manifest = {**manifest, "metadata": {**manifest["metadata"], "uid": known.uid}}
         self._fence()
@@ -354,7 +354,12 @@ def _retrieved(task: asyncio.Task[None]) -> None:
         task.exception()
 
 
-def _check_owner(ref: Ref, known: Entry, owner: str) -> None:
+def check_owner(ref: Ref, known: Entry, owner: str) -> None:
+    """Only the objects of `owner` may be written for it.
+
+    Raises:
+        Rejected: with reason `NameTaken`.
+    """
     if known.owner == owner:
         return
     holder = f"belongs to {known.owner}" if known.owner else "was not made by Tapehouse"
