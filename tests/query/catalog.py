@@ -174,10 +174,15 @@ def _partition(row: dict[str, Any], spec: PartitionSpec, schema: Schema) -> tupl
 
 
 def _write(table: Table, partition: Record, rows: list[dict[str, Any]]) -> DataFile:
-    schema = table.schema()
     path = Path(table.location().removeprefix("file://")) / "data" / f"{uuid.uuid4()}.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.Table.from_pylist(rows, schema=schema_to_pyarrow(schema)), path)
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema_to_pyarrow(table.schema())), path)
+    return data_file(table, path, partition)
+
+
+def data_file(table: Table, path: Path, partition: Record) -> DataFile:
+    """A Parquet file as a manifest lists it, with the statistics of its footer."""
+    schema = table.schema()
     statistics = data_file_statistics_from_parquet_metadata(
         parquet_metadata=pq.read_metadata(path),
         stats_columns=compute_statistics_plan(schema, table.properties),

@@ -6,7 +6,10 @@ from typing import Any
 
 import orjson
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
 from tapehouse_query import metrics
+from tapehouse_query.http import Router
 from tapehouse_query.reads.engine import Engine
 from tapehouse_query.reads.lake import Lake
 from tapehouse_query.schema.answers import Answer, Answers
@@ -19,25 +22,39 @@ COUNT = "query($f: TradeFilterInput) { trades(filter: $f) { totalCount } }"
 
 
 class Keeping:
-    """Asks with kept answers; every look at the catalog is explicit."""
+    """Asks over HTTP with kept answers; every look at the catalog is explicit."""
 
     def __init__(self, services: Services, catalog: MemoryCatalog) -> None:
         lake = Lake(lambda: catalog, max_age=3600)
         engine = Engine(lake, threads=1, workers=1)
         self.services = dataclasses.replace(services, engine=engine, answers=Answers(lake))
+        self.router = Router(Ask.schema, self.services)
 
-    async def __call__(self, query: str, user: str = "ann", **variables: Any) -> Any:
+    async def raw(self, query: str, user: str = "ann", **variables: Any) -> Response:
         context = Context(self.services, writes_json=True)
         context.user = user
-        result = await Ask.schema.execute(query, variable_values=variables, context_value=context)
-        assert not result.errors, result.errors
-        return orjson.loads(orjson.dumps(result.data))
+        return await self.router.respond(request(query, variables), context)
+
+    async def __call__(self, query: str, user: str = "ann", **variables: Any) -> Any:
+        answer = orjson.loads((await self.raw(query, user, **variables)).body)
+        assert "errors" not in answer, answer
+        return answer["data"]
 
     async def reads(self, query: str, **arguments: Any) -> bool:
         """Whether the answer was read anew."""
         before = _reads()
         await self(query, **arguments)
         return _reads() > before
+
+
+def request(query: str, variables: Any) -> Request:
+    async def receive() -> Any:
+        body = orjson.dumps({"query": query, "variables": variables})
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    headers = [(b"content-type", b"application/json"), (b"host", b"test")]
+    scope = {"type": "http", "method": "POST", "path": "/graphql", "query_string": b""}
+    return Request({**scope, "headers": headers}, receive)
 
 
 def _reads() -> float:
@@ -88,10 +105,26 @@ async def test_variables_users_and_lists_are_apart(keeping: Keeping, filled: Any
     assert (await keeping(both))["myWatchlists"] == [{"name": "x"}]
 
 
+async def test_errors_are_not_kept(keeping: Keeping, filled: Any) -> None:
+    for _ in range(2):
+        wrong = orjson.loads((await keeping.raw("{ trades(first: 0) { totalCount } }")).body)
+        assert wrong["errors"][0]["extensions"]["argument"] == "first"
+        assert not keeping.services.answers._kept
+
+
+async def test_an_answer_says_its_snapshots(
+    keeping: Keeping, filled: Any, catalog: MemoryCatalog
+) -> None:
+    current = catalog.load_table("bronze.trades").current_snapshot().snapshot_id
+    for _ in range(2):
+        told = (await keeping.raw(COUNT)).headers["Tapehouse-Snapshots"]
+        assert told == f"bronze.trades={current}"
+
+
 def test_bounded(catalog: MemoryCatalog) -> None:
     lake = Lake(lambda: catalog, max_age=3600)
     answers = Answers(lake, max_bytes=100)
     for number in range(50):
-        answers.put(number, Answer(b"x" * 30, "trades", frozenset()))
-        answers.put(number, Answer(b"x" * 40, "trades", frozenset()))
+        answers.put(number, Answer(b"x" * 30, "trades", frozenset(), ""))
+        answers.put(number, Answer(b"x" * 40, "trades", frozenset(), ""))
     assert [number for number in range(50) if answers.get(number)] == [48, 49]

@@ -6,7 +6,6 @@ import orjson
 import pytest
 from tapehouse_query.schema.connection import Rows
 from tapehouse_query.schema.context import Context
-from tapehouse_query.schema.fast import FastExecutor
 
 from tests.query import gold
 from tests.query.catalog import MemoryCatalog, append
@@ -34,18 +33,13 @@ def answer(result: Any) -> Any:
     return orjson.loads(orjson.dumps(result.data))
 
 
-@pytest.mark.parametrize("writes_json", [False, True])
 @pytest.mark.parametrize("query", QUERIES)
-async def test_same_as_the_long_way(
-    ask: Ask, filled: Any, query: str, writes_json: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def context() -> Context:
-        return Context(ask.services, writes_json)
+async def test_same_as_the_long_way(ask: Ask, filled: Any, query: str) -> None:
+    async def answered(writes_json: bool) -> Any:
+        context = Context(ask.services, writes_json)
+        return answer(await ask.schema.execute(query, context_value=context))
 
-    short = answer(await ask.schema.execute(query, context_value=context()))
-    again = answer(await ask.schema.execute(query, context_value=context()))
-    monkeypatch.setattr(FastExecutor, "_answer", lambda *_: None)
-    long = answer(await ask.schema.execute(query, context_value=context()))
+    long, short, again = [await answered(how) for how in (False, True, True)]
     assert short == long == again
     assert list(map(list, short.values())) == list(map(list, long.values()))
 
@@ -56,9 +50,13 @@ async def test_plain_lists_make_no_nodes(
     made: list[Any] = []
     iterate = Rows.__iter__
     monkeypatch.setattr(Rows, "__iter__", lambda rows: made.append(rows) or iterate(rows))
-    await ask(QUERIES[0])
+
+    async def run(query: str) -> None:
+        answer(await ask.schema.execute(query, context_value=Context(ask.services, True)))
+
+    await run(QUERIES[0])
     assert not made
-    await ask("{ trades { edges { node { symbolDetails { sector } } } } }")
+    await run("{ trades { edges { node { symbolDetails { sector } } } } }")
     assert made
 
 

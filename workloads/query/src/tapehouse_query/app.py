@@ -13,7 +13,6 @@ from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.staticfiles import StaticFiles
-from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 
 from tapehouse_query import tables
 from tapehouse_query.errors import QueryError
@@ -22,7 +21,7 @@ from tapehouse_query.kube import Resources
 from tapehouse_query.live.kafka import LiveTopic
 from tapehouse_query.reads.engine import Session
 from tapehouse_query.schema.build import build
-from tapehouse_query.schema.context import Context, Services
+from tapehouse_query.schema.context import Services
 
 log = logging.getLogger(__name__)
 
@@ -62,17 +61,7 @@ def create_app(
         title="Tapehouse query", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan
     )
 
-    async def context() -> Context:
-        return Context(services, writes_json=True)
-
-    router = Router(
-        build(),
-        path="/graphql",
-        graphql_ide=None,
-        context_getter=context,
-        subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL],
-    )
-    app.include_router(router)
+    Router(build(), services).serve(app)
     _add_health(app, services)
     _add_page(app, resources, live)
     return app

@@ -1,14 +1,14 @@
 """Opaque cursors: the sort key of a row, so that a page does not depend on a snapshot.
 
-A cursor is base64url of `version, crc32, JSON [list, key…]`. The checksum is there to tell a
-damaged cursor from a good one, not to keep secrets.
+A cursor is base64 of `version, crc32, JSON [list, key…]`. The checksum is there to tell a damaged
+cursor from a good one, not to keep secrets.
 """
 
 import base64
 import binascii
-import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
+from zlib import crc32
 
 import msgspec
 
@@ -26,9 +26,13 @@ class CursorError(ValueError):
 
 def encode(kind: str, key: Sequence[int | str]) -> str:
     """The cursor of the row with this sort key in lists of this kind."""
-    payload = _encode_key((kind, *key))
-    raw = _VERSION + zlib.crc32(payload).to_bytes(4, "big") + payload
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+    return base64.b64encode(raw(kind, [key])[0]).decode()
+
+
+def raw(kind: str, keys: Iterable[Sequence[int | str]]) -> list[bytes]:
+    """Cursors before base64, which is how msgspec writes bytes."""
+    payloads = [_encode_key((kind, *key)) for key in keys]
+    return [_VERSION + crc32(payload).to_bytes(4, "big") + payload for payload in payloads]
 
 
 def decode(kind: str, text: str, shape: tuple[type, ...]) -> Key:
@@ -49,10 +53,10 @@ def _payload(text: str) -> bytes:
     if len(text) > _MAX_LENGTH:
         raise CursorError("it is too long")
     try:
-        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        found = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise CursorError("it is not base64url") from error
-    payload = raw[5:]
-    if raw[:1] != _VERSION or raw[1:5] != zlib.crc32(payload).to_bytes(4, "big"):
+        raise CursorError("it is not base64") from error
+    payload = found[5:]
+    if found[:1] != _VERSION or found[1:5] != crc32(payload).to_bytes(4, "big"):
         raise CursorError("its checksum does not match")
     return payload

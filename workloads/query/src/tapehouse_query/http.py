@@ -1,15 +1,26 @@
-"""GraphQL over HTTP and WebSocket with a fast JSON encoder."""
+"""GraphQL over HTTP and WebSocket with a fast JSON encoder, and answers kept by snapshot."""
 
 from collections.abc import Mapping
 
 import orjson
+from cross_web import HTTPException
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import PlainTextResponse
 from starlette.websockets import WebSocketDisconnect
 from strawberry.asgi import ASGIWebSocketAdapter
 from strawberry.fastapi import GraphQLRouter
 from strawberry.http.exceptions import WebSocketDisconnected
+from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 
 from tapehouse_query import metrics
-from tapehouse_query.schema.context import Context
+from tapehouse_query.reads.notes import noted, only_tables, seen
+from tapehouse_query.schema.answers import Answer
+from tapehouse_query.schema.build import Schema
+from tapehouse_query.schema.context import Context, Services
+
+PATH = "/graphql"
+SNAPSHOTS = "Tapehouse-Snapshots"
+"""The header that names the snapshots an answer was computed from, as in `silver.trades=71…`."""
 
 
 class TextWebSocket(ASGIWebSocketAdapter):
@@ -24,9 +35,68 @@ class TextWebSocket(ASGIWebSocketAdapter):
 
 
 class Router(GraphQLRouter[Context, None]):
-    """The `/graphql` endpoint."""
+    """The endpoint.
+
+    HTTP requests come to `respond` straight from Starlette; Strawberry's own routes only serve
+    WebSockets.
+    """
 
     websocket_adapter_class = TextWebSocket
+
+    def __init__(self, schema: Schema, services: Services) -> None:
+        async def context() -> Context:
+            return Context(services, writes_json=True)
+
+        super().__init__(
+            schema,
+            path=PATH,
+            graphql_ide=None,
+            context_getter=context,
+            subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL],
+        )
+        self._services = services
+
+    def serve(self, app: FastAPI) -> None:
+        """Take the path."""
+
+        async def answer(request: Request) -> Response:
+            return await self.respond(request, Context(self._services, writes_json=True))
+
+        app.add_route(PATH, answer, methods=["GET", "POST"])
+        app.include_router(self)
+
+    async def respond(self, request: Request, context: Context) -> Response:
+        """Answer a query or a mutation, from what is kept if nothing has changed since."""
+        answers = self._services.answers
+        key = (
+            request.method,
+            request.url.query,
+            request.headers.get("content-type"),
+            await request.body(),
+            context.user,
+        )
+        if answers and (kept := answers.get(key)):
+            with metrics.OPERATIONS.labels(kept.operation).time():
+                return _response(kept.data, kept.seen)
+        with noted() as reads:
+            response = await self._run(request, context)
+        metrics.BYTES.inc(len(response.body))
+        if reads:
+            response.headers[SNAPSHOTS] = seen(reads)
+        if answers and context.succeeded and only_tables(reads):
+            data = bytes(response.body)
+            answers.put(key, Answer(data, context.operation, frozenset(reads), seen(reads)))
+        return response
+
+    async def _run(self, request: Request, context: Context) -> Response:
+        try:
+            return await self.run(request, context=context, root_value=None)
+        except HTTPException as error:
+            return PlainTextResponse(error.reason, status_code=error.status_code)
+
+    async def get_sub_response(self, request: Request) -> Response:
+        """What resolvers could set headers of; none does."""
+        return Response()
 
     def decode_json(self, data: str | bytes) -> object:
         """Parse a request."""
@@ -34,6 +104,9 @@ class Router(GraphQLRouter[Context, None]):
 
     def encode_json(self, data: object) -> bytes:
         """JSON bytes of an answer."""
-        encoded = orjson.dumps(data)
-        metrics.BYTES.inc(len(encoded))
-        return encoded
+        return orjson.dumps(data)
+
+
+def _response(data: bytes, seen: str) -> Response:
+    metrics.BYTES.inc(len(data))
+    return Response(data, media_type="application/json", headers={SNAPSHOTS: seen})

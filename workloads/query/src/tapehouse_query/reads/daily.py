@@ -13,6 +13,7 @@ from tapehouse_query import metrics, tables
 from tapehouse_query.reads.candles import INTERVALS, bucket
 from tapehouse_query.reads.conditions import Condition, DayRange, OneOf, matching, where
 from tapehouse_query.reads.engine import Session
+from tapehouse_query.reads.files import File
 from tapehouse_query.reads.lake import Snapshot
 from tapehouse_query.reads.pages import Page, cut
 from tapehouse_query.reads.parts import Bucket, Source, Wanted, merged, sources
@@ -76,8 +77,7 @@ def count(session: Session, query: SummaryQuery) -> int:
     gold = _gold(session)
     if gold is None:
         return len(_computed(session, query))
-    sql, parameters = _select(gold, query, "count(*)")
-    return int(session.rows(sql, parameters)[0][0])
+    return int(session.rows(*_select(gold, query, "count(*)"))[0][0])
 
 
 def market(session: Session, day: date | None) -> list[Summary]:
@@ -115,22 +115,26 @@ def _stored(
         day = _EPOCH + timedelta(days=after[0])
         bounded = SummaryQuery(query.symbol, query.start, min(day, query.end or day))
         extra, values = "(trading_date < ? OR symbol > ?)", [day, after[1]]
-    sql, parameters = _select(gold, bounded, _FIELDS)
+    sql, parameters, files = _select(gold, bounded, _FIELDS)
     limit = "" if want is None else f" LIMIT {want}"
     rows = session.rows(
-        f"{sql} AND {extra} ORDER BY trading_date DESC, symbol{limit}", [*parameters, *values]
+        f"{sql} AND {extra} ORDER BY trading_date DESC, symbol{limit}",
+        [*parameters, *values],
+        files,
     )
     return list(map(Summary._make, rows))
 
 
-def _select(gold: Snapshot, query: SummaryQuery, fields: str) -> tuple[str, list[Any]]:
+def _select(gold: Snapshot, query: SummaryQuery, fields: str) -> tuple[str, list[Any], list[File]]:
+    """The query, its parameters and the files it reads."""
     conditions: list[Condition] = [DayRange("trading_date", query.start, query.end)]
     if query.symbol is not None:
         conditions.append(OneOf("symbol", (query.symbol,)))
     files = matching(gold.files, conditions)
     metrics.FILES.inc(len(files))
     condition, parameters = where(conditions)
-    return f"SELECT {fields} FROM {relation(gold, files)} WHERE {condition}", parameters  # noqa: S608
+    sql = f"SELECT {fields} FROM {relation(gold, files)} WHERE {condition}"  # noqa: S608
+    return sql, parameters, files
 
 
 def _computed(session: Session, query: SummaryQuery) -> list[Summary]:

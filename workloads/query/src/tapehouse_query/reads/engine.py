@@ -1,10 +1,10 @@
-"""DuckDB in a few threads: one database without tables, a cursor per thread, limits on all."""
+"""DuckDB in a few threads: databases without tables, cursors per thread, limits on all."""
 
 import asyncio
 import contextvars
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -13,10 +13,14 @@ import duckdb
 
 from tapehouse_query import metrics
 from tapehouse_query.errors import TooSlowError, UnavailableError
+from tapehouse_query.reads.files import File
 from tapehouse_query.reads.lake import Lake
 from tapehouse_query.reads.pages import PageCache
 
 T = TypeVar("T")
+
+_FEW = 50_000
+"""Rows up to which one thread reads them: handing them out would cost more than reading them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,20 +28,29 @@ class Session:
     """What one read works with, in one thread."""
 
     lake: Lake
-    cursor: duckdb.DuckDBPyConnection
+    one: duckdb.DuckDBPyConnection
+    """A cursor of the database that has one thread."""
+    many: duckdb.DuckDBPyConnection
     pages: PageCache
 
-    def rows(self, sql: str, parameters: list[Any]) -> list[tuple[Any, ...]]:
-        """Run a query and fetch everything."""
-        found = self.cursor.execute(sql, parameters).fetchall()
+    def rows(self, sql: str, parameters: list[Any], files: Iterable[File]) -> list[tuple[Any, ...]]:
+        """Run a query over these files and fetch everything."""
+        cursor = self.one if sum(file.rows for file in files) <= _FEW else self.many
+        found = cursor.execute(sql, parameters).fetchall()
         metrics.ROWS.inc(len(found))
         return found
+
+    def interrupt(self) -> None:
+        """Stop what runs."""
+        self.one.interrupt()
+        self.many.interrupt()
 
 
 class Engine:
     """Runs reads off the event loop, at most `workers` at a time.
 
-    `threads` and `memory` (as in `1GB`) bound DuckDB as a whole; `timeout` is in seconds.
+    `threads` bounds what DuckDB adds to the workers, `memory` (as in `1GB`) each of its two
+    databases: one for reads of few rows, one for the others. `timeout` is in seconds.
     """
 
     def __init__(
@@ -52,10 +65,7 @@ class Engine:
         self.lake = lake
         self._timeout = timeout
         self._pages = pages or PageCache()
-        self._database = duckdb.connect(config={"threads": threads, "memory_limit": memory})
-        self._database.execute("SET TimeZone = 'UTC'")
-        self._database.execute("SET enable_progress_bar = false")
-        self._database.execute("SET parquet_metadata_cache = true")
+        self._one, self._many = _database(1, memory), _database(threads, memory)
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="read")
         self._local = threading.local()
 
@@ -66,7 +76,7 @@ class Engine:
             TooSlowError: it took longer than the timeout; it has been interrupted.
             UnavailableError: files vanished under it twice.
         """
-        running: list[duckdb.DuckDBPyConnection] = []
+        running: list[Session] = []
         job = asyncio.get_running_loop().run_in_executor(
             self._pool, contextvars.copy_context().run, self._work, name, read, running
         )
@@ -81,23 +91,19 @@ class Engine:
     def close(self) -> None:
         """Stop the threads and the database."""
         self._pool.shutdown(wait=True, cancel_futures=True)
-        self._database.close()
+        self._one.close()
+        self._many.close()
 
     @staticmethod
-    def _give_up(job: "asyncio.Future[Any]", running: list[duckdb.DuckDBPyConnection]) -> None:
+    def _give_up(job: "asyncio.Future[Any]", running: list[Session]) -> None:
         job.add_done_callback(lambda done: done.cancelled() or done.exception())
         job.cancel()
-        for cursor in running:
-            cursor.interrupt()
+        for session in running:
+            session.interrupt()
 
-    def _work(
-        self,
-        name: str,
-        read: Callable[[Session], T],
-        running: list[duckdb.DuckDBPyConnection],
-    ) -> T:
+    def _work(self, name: str, read: Callable[[Session], T], running: list[Session]) -> T:
         session = self._session()
-        running.append(session.cursor)
+        running.append(session)
         started = time.perf_counter()
         try:
             return self._with_retry(session, read)
@@ -118,6 +124,15 @@ class Engine:
 
     def _session(self) -> Session:
         if not hasattr(self._local, "session"):
-            self._local.session = Session(self.lake, self._database.cursor(), self._pages)
+            one, many = self._one.cursor(), self._many.cursor()
+            self._local.session = Session(self.lake, one, many, self._pages)
         session: Session = self._local.session
         return session
+
+
+def _database(threads: int, memory: str) -> duckdb.DuckDBPyConnection:
+    database = duckdb.connect(config={"threads": threads, "memory_limit": memory})
+    database.execute("SET TimeZone = 'UTC'")
+    database.execute("SET enable_progress_bar = false")
+    database.execute("SET parquet_metadata_cache = true")
+    return database

@@ -76,7 +76,7 @@ class Lake:
             if time.monotonic() - entry.checked >= self._max_age:
                 self._refresh(table, entry)
                 entry.checked = time.monotonic()
-            note(table.identifier, entry.snapshot and entry.snapshot.key)
+            note(table.identifier, entry.snapshot.key if entry.snapshot else None)
             return entry.snapshot
 
     def shows(self, identifier: str, seen: Hashable) -> bool:
@@ -84,7 +84,7 @@ class Lake:
         entry = self._entries.get(identifier)
         if entry is None or time.monotonic() - entry.checked >= self._max_age:
             return False
-        return (entry.snapshot and entry.snapshot.key) == seen
+        return (entry.snapshot.key if entry.snapshot else None) == seen
 
     def first(self, *candidates: tables.Table) -> Snapshot:
         """The first of these tables that has been published, else the first that exists.

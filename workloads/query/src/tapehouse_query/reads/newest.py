@@ -77,7 +77,8 @@ class Newest(Generic[RowT]):
         condition, parameters = where(conditions)
         files = matching(snapshot.files, conditions)
         rows = _select(snapshot, files, f'DISTINCT "{self.time}", "{self.id}"', condition)
-        return int(session.rows(f"SELECT count(*) FROM ({rows})", parameters)[0][0])  # noqa: S608
+        counted = session.rows(f"SELECT count(*) FROM ({rows})", parameters, files)  # noqa: S608
+        return int(counted[0][0])
 
     def _newest(
         self, session: Session, snapshot: Snapshot, conditions: Sequence[Condition], want: int
@@ -86,10 +87,9 @@ class Newest(Generic[RowT]):
         files = self._files(snapshot, conditions)
         found: list[RowT] = []
         opened = 0
-        for batch in _batches(files, rows=4 * want):
-            found = self._merge(
-                found, self._query(session, snapshot, batch, conditions, want), want
-            )
+        for batch in _batches(files, rows=(4 if _selective(conditions) else 2) * want):
+            more = self._query(session, snapshot, batch, conditions, want)
+            found = self._merge(found, more, want) if found else more
             opened += len(batch)
             if len(found) == want:
                 break
@@ -121,17 +121,25 @@ class Newest(Generic[RowT]):
         limit = want + _SPARE
         while True:
             sql = _select(snapshot, files, self.fields, condition)
-            rows = session.rows(f"{sql} ORDER BY {order} LIMIT {limit}", parameters)
-            found = self._merge([], list(map(self.make, rows)), want)
-            if len(found) == want or len(rows) < limit:
-                return found
+            rows = session.rows(f"{sql} ORDER BY {order} LIMIT {limit}", parameters, files)
+            found = list(map(self.make, rows))
+            if len(set(map(self.key, found))) < len(found):
+                found = self._merge([], found, want)
+            if len(found) >= want or len(rows) < limit:
+                return found[:want]
             limit *= 2
 
     def _merge(self, found: list[RowT], more: list[RowT], want: int) -> list[RowT]:
-        unique: dict[tuple[int, str], RowT] = {}
-        for row in (*found, *more):
-            unique.setdefault(self.key(row), row)
-        return sorted(unique.values(), key=self.key, reverse=True)[:want]
+        """The first of each key, in order."""
+        if not more:
+            return found
+        unique = {self.key(row): row for row in reversed((*found, *more))}
+        return [unique[key] for key in sorted(unique, reverse=True)][:want]
+
+
+def _selective(conditions: Sequence[Condition]) -> bool:
+    """Whether more than the time decides which rows of a file are wanted."""
+    return any(one.parameters() for one in conditions if not isinstance(one, TimeRange | Before))
 
 
 def _batches(files: Sequence[File], rows: int) -> Iterator[list[File]]:

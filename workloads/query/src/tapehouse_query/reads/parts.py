@@ -157,8 +157,11 @@ def merged(
     session: Session, wanted: Wanted, opened: Sequence[tuple[Source, Sequence[File]]], tail: str
 ) -> list[Bucket]:
     """Every bucket, of all its parts in these files; `tail` is SQL after the grouping."""
-    selects, parameters = [], []
+    selects: list[str] = []
+    parameters: list[object] = []
+    read: list[File] = []
     for source, files in opened:
+        read += files
         sql, values = source.sql(files)
         selects.append(f"SELECT {_COLUMNS} FROM ({sql})")  # noqa: S608
         parameters += values
@@ -170,5 +173,6 @@ def merged(
                sum(trade_count)::BIGINT, fsum(value)
         FROM parts GROUP BY symbol, bucket {tail}""",  # noqa: S608
         parameters,
+        read,
     )
     return list(map(Bucket._make, rows))

@@ -87,6 +87,7 @@ def _read(session: Session, snapshot: Snapshot, fields: str, condition: str) -> 
         metrics.FILES.inc(len(snapshot.files))
         source = relation(snapshot, snapshot.files)
         sql = f"SELECT {fields} FROM {source} WHERE {condition} ORDER BY symbol"  # noqa: S608
-        return Page(list(map(Instrument._make, session.rows(sql, []))), more=False)
+        found = session.rows(sql, [], snapshot.files)
+        return Page(list(map(Instrument._make, found)), more=False)
 
     return session.pages.get(("instruments", snapshot.key), read)

@@ -1,6 +1,6 @@
 """Whole answers, kept for as long as the snapshots they were read from are the newest.
 
-An answer is a function of the query, its variables, the user and the snapshots. Reads note which
+An answer is a function of the request, the user and the snapshots. Reads note which
 snapshots they look at; an answer is given again only while each of them is still what the catalog
 shows, and never after the lake would look itself.
 """
@@ -16,11 +16,13 @@ from tapehouse_query.reads.notes import Read
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The data of an answer as JSON, and what its operation is called in metrics."""
+    """The bytes of an answer, and what its operation is called in metrics."""
 
     data: bytes
     operation: str
     reads: frozenset[Read]
+    seen: str
+    """The snapshots it was computed from, as clients are told."""
 
 
 class Answers:

@@ -1,18 +1,13 @@
 """The schema."""
 
-from collections.abc import Hashable, Mapping
-from typing import Any, cast
+from typing import Any
 
-import orjson
 import strawberry
 from graphql import GraphQLError
 from strawberry.extensions import ParserCache, ValidationCache
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionResult
 
-from tapehouse_query import metrics
-from tapehouse_query.reads.notes import noted, only_tables
-from tapehouse_query.schema.answers import Answer
 from tapehouse_query.schema.context import Context
 from tapehouse_query.schema.fast import FastExecutor
 from tapehouse_query.schema.limits import CostLimiter, ShapeLimiter
@@ -24,44 +19,19 @@ from tapehouse_query.schema.subscription import Subscription
 
 
 class Schema(strawberry.Schema):
-    """Strawberry's schema with presentable errors, and answers that are kept by snapshot."""
+    """Strawberry's schema with presentable errors."""
 
     async def execute(self, query: str | None, *args: Any, **kwargs: Any) -> ExecutionResult:
         """Answer a query or a mutation."""
-        context = kwargs.get("context_value")
-        answers = context.answers if isinstance(context, Context) else None
-        if answers is None:
-            return await self._execute(query, *args, **kwargs)
-        key = _key(query, kwargs)
-        if kept := answers.get(key):
-            with metrics.OPERATIONS.labels(kept.operation).time():
-                return ExecutionResult(data=_json(kept.data), errors=None)
-        with noted() as reads:
-            result = await self._execute(query, *args, **kwargs)
-        if isinstance(context, Context) and not result.errors and only_tables(reads):
-            data = orjson.dumps(result.data)
-            answers.put(key, Answer(data, context.operation, frozenset(reads)))
-            result.data = _json(data)
-        return result
-
-    async def _execute(self, query: str | None, *args: Any, **kwargs: Any) -> ExecutionResult:
         result = await super().execute(query, *args, **kwargs)
         if result.errors:
             result.errors = [presentable(error, query) for error in result.errors]
+        elif isinstance(context := kwargs.get("context_value"), Context):
+            context.succeeded = True
         return result
 
     def process_errors(self, errors: list[GraphQLError], *_: Any, **__: Any) -> None:
         """Nothing: `presentable` logs what is to be logged, with its id."""
-
-
-def _json(data: bytes) -> dict[str, Any]:
-    """Data that has been encoded; only orjson can write it, which `writes_json` promises."""
-    return cast("dict[str, Any]", orjson.Fragment(data))
-
-
-def _key(query: str | None, asked: Mapping[str, Any]) -> Hashable:
-    variables = orjson.dumps(asked.get("variable_values"), option=orjson.OPT_SORT_KEYS)
-    return query, variables, asked.get("operation_name"), asked["context_value"].user
 
 
 def build() -> Schema:

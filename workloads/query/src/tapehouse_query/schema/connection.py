@@ -67,6 +67,10 @@ class Rows(Generic[RowT, NodeT]):
         """The cursor of a row."""
         return cursor.encode(self.kind, self.key(row))
 
+    def raw_cursors(self) -> list[bytes]:
+        """Every row's, as the bytes that it is the base64 of."""
+        return cursor.raw(self.kind, map(self.key, self.page.rows))
+
     def __iter__(self) -> "Iterator[Edge[NodeT]]":
         """The edges."""
         for row in self.page.rows:

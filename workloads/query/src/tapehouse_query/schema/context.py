@@ -50,8 +50,8 @@ class Context(BaseContext):
         self.engine = services.engine
         self.trades = services.trades
         self.alerts = services.alerts
-        self.answers = services.answers if writes_json else None
         self.operation = "invalid"
+        self.succeeded = False
         self._watchlists = services.watchlists
         self.symbols = DataLoader(load_fn=self._load_symbols)
 

@@ -2,23 +2,27 @@
 
 GraphQL's executor resolves, coerces and checks every field of every node. Where a list's edges are
 asked only for cursors and for columns of its rows, the outcome is known without all that: this
-executor writes it column by column, and leaves every other selection to its parent.
+executor writes their JSON column by column, and leaves every other selection to its parent.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import repeat, starmap
 from typing import Any, TypeAlias, cast
 
+import msgspec
 import orjson
 from graphql import GraphQLList, GraphQLObjectType, get_named_type, is_non_null_type
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from tapehouse_query.schema.connection import Column, Rows
 
-Values: TypeAlias = Sequence[Any]
+Values: TypeAlias = Iterable[Any]
 
 _MAX_ENCODED = 4
 """Selections of one page whose JSON is kept."""
+_encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,7 @@ class _Leaf:
             if not self.nullable:
                 return None
             return found if convert is None else [None if v is None else convert(v) for v in found]
-        return found if convert is None else list(map(convert, found))
+        return found if convert is None else map(convert, found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +48,8 @@ class _Cursor:
     """The row's cursor."""
 
     def values(self, rows: Rows[Any, Any]) -> Values:
-        """One cursor per row."""
-        return list(map(rows.cursor, rows.page.rows))
+        """One per row, as the bytes that become base64 when they are written."""
+        return rows.raw_cursors()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,7 @@ class _Constant:
 
     def values(self, rows: Rows[Any, Any]) -> Values:
         """The same for every row."""
-        return [self.value] * len(rows.page.rows)
+        return repeat(self.value, len(rows.page.rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +70,20 @@ class _Object:
     fields: tuple[tuple[str, "_Leaf | _Cursor | _Constant | _Object"], ...]
 
     def values(self, rows: Rows[Any, Any]) -> Values | None:
-        """One mapping per row; None where a null is not allowed."""
-        keys = [key for key, _ in self.fields]
+        """One struct per row; None where a null is not allowed."""
         columns = [part.values(rows) for _, part in self.fields]
         if any(column is None for column in columns):
             return None
-        return [
-            dict(zip(keys, row, strict=True))
-            for row in zip(*cast("list[Values]", columns), strict=True)
-        ]
+        shape = _shape(tuple(key for key, _ in self.fields))
+        return starmap(shape, zip(*cast("list[Values]", columns), strict=True))
+
+
+@lru_cache(maxsize=256)
+def _shape(keys: Sequence[str]) -> type[msgspec.Struct]:
+    """A struct that is written with these keys."""
+    names = [f"field_{number}" for number in range(len(keys))]
+    rename = dict(zip(names, keys, strict=True))
+    return msgspec.defstruct("Selected", names, rename=rename, frozen=True, gc=False)
 
 
 class FastExecutor(StrawberryGraphQLCoreExecutionContext):
@@ -89,30 +98,15 @@ class FastExecutor(StrawberryGraphQLCoreExecutionContext):
         result: Any,
         position_context: Any,
     ) -> Any:
-        """The completed list."""
-        if isinstance(result, Rows):
+        """The completed list; JSON where the caller will write JSON."""
+        if isinstance(result, Rows) and getattr(self.context_value, "writes_json", False):
             edge = cast("GraphQLObjectType", get_named_type(return_type))
             wanted = self._edge(edge, field_details_list, result)
-            if wanted is not None and (short := self._answer(wanted, result)) is not None:
-                return short
+            if wanted is not None and (short := _json(wanted, result)) is not None:
+                return orjson.Fragment(short)
         return super().complete_list_value(
             return_type, field_details_list, info, path, result, position_context
         )
-
-    def _answer(self, wanted: _Object, rows: Rows[Any, Any]) -> Any:
-        """JSON where the caller will write JSON, else plain values."""
-        if not getattr(self.context_value, "writes_json", False):
-            return wanted.values(rows)
-        kept = rows.page.encoded
-        key = (rows.kind, wanted)
-        if key not in kept:
-            values = wanted.values(rows)
-            if values is None:
-                return None
-            if len(kept) >= _MAX_ENCODED:
-                kept.clear()
-            kept[key] = orjson.dumps(values)
-        return orjson.Fragment(kept[key])
 
     def _edge(self, edge: GraphQLObjectType, details: Any, rows: Rows[Any, Any]) -> _Object | None:
         def part(name: str, inner: Any) -> "_Cursor | _Object | None":
@@ -134,6 +128,19 @@ class FastExecutor(StrawberryGraphQLCoreExecutionContext):
                 return None
             fields.append((key, made))
         return _Object(tuple(fields))
+
+
+def _json(wanted: _Object, rows: Rows[Any, Any]) -> bytes | None:
+    """The edges as JSON, made once per page; None where a null is not allowed."""
+    kept, key = rows.page.encoded, (rows.kind, wanted)
+    if key not in kept:
+        values = wanted.values(rows)
+        if values is None:
+            return None
+        if len(kept) >= _MAX_ENCODED:
+            kept.clear()
+        kept[key] = _encode(list(values))
+    return kept[key]
 
 
 def _leaf(node: GraphQLObjectType, name: str, rows: Rows[Any, Any]) -> _Leaf | None:

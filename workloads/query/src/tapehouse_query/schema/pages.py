@@ -1,7 +1,5 @@
 """What a connection needs to know of each kind of row."""
 
-from datetime import date
-
 from tapehouse_query import cursor
 from tapehouse_query.reads import alerts, candles, daily, symbols, trades
 from tapehouse_query.reads.pages import Page
@@ -17,7 +15,7 @@ from tapehouse_query.schema.types import (
 
 _TRADE = plain_columns(trades.Trade, timestamp=format_time)
 _CANDLE = plain_columns(candles.Candle, timestamp=format_time)
-_SUMMARY = plain_columns(daily.Summary, trading_date=date.isoformat)
+_SUMMARY = plain_columns(daily.Summary)
 _SYMBOL = plain_columns(symbols.Instrument)
 _ALERT = plain_columns(alerts.Alert, triggered_at=format_time)
 

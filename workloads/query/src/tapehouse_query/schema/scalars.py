@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Any, NewType
 
 import strawberry
@@ -37,7 +38,15 @@ def to_micros(moment: datetime) -> int:
 
 def format_time(micros: int) -> str:
     """As on the wire: `2026-01-31T09:30:00.000000Z`."""
-    return (_NAIVE_EPOCH + timedelta(microseconds=micros)).isoformat(timespec="microseconds") + "Z"
+    minute, rest = divmod(micros, 60_000_000)
+    second, rest = divmod(rest, 1_000_000)
+    return f"{_format_minute(minute)}:{second:02}.{rest:06}Z"
+
+
+@lru_cache(maxsize=1 << 14)
+def _format_minute(minute: int) -> str:
+    """Lists hold many times of few minutes."""
+    return (_NAIVE_EPOCH + timedelta(minutes=minute)).isoformat(timespec="minutes")
 
 
 def parse_bound(value: Any) -> Bound:
