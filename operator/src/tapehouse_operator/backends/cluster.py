@@ -285,7 +285,7 @@ class ClusterBackend:
             group = self._listen(kind, "references", labels)
         for informer in group:
             if informer.scope.namespace in ("", ref.namespace):
-                await informer.synced.wait()
+                await informer.known()
 
     async def confirm(self, subject: Subject) -> None:
         """See `ports.Backend`."""

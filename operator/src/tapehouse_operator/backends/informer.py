@@ -36,6 +36,7 @@ class Informer:
         self.synced = asyncio.Event()
         self.error = ""
         """Why it is not listening now."""
+        self._tried = asyncio.Event()
         self._kube, self._listener, self._random = kube, listener, rng
         self._version = ""
         self._delay = BACKOFF[0]
@@ -53,6 +54,16 @@ class Informer:
             except Unavailable as e:
                 await self._failed(e, wait=True)
 
+    async def known(self) -> None:
+        """Wait until everything has been listed once.
+
+        Raises:
+            Unavailable: that does not work at the moment; nobody should be kept waiting for it.
+        """
+        await self._tried.wait()
+        if not self.synced.is_set():
+            raise Unavailable(f"{self.scope} cannot be listed: {self.error}")
+
     async def _list(self) -> None:
         present: set[Ref] = set()
         version = ""
@@ -67,6 +78,7 @@ class Informer:
         self._version = version
         self._recovered()
         self.synced.set()
+        self._tried.set()
 
     async def _watch(self) -> None:
         async for event in self._kube.watch(self.scope, self._version):
@@ -87,6 +99,7 @@ class Informer:
 
     async def _failed(self, error: Exception, *, wait: bool) -> None:
         self.error = str(error)
+        self._tried.set()
         log.info("listening to %s interrupted: %s", self.scope, error)
         if wait:
             hint = error.retry_after if isinstance(error, Unavailable) else 0.0

@@ -37,6 +37,10 @@ class Door:
     ) -> None:
         self._engine, self._access, self._namespaces = engine, access, tuple(namespaces)
         self._sweep: asyncio.Task[Any] | None = None
+        self._listed_since = False
+        """Whether there has been a list since the sweep under way began."""
+        self._pause = threading.Event()
+        """Ends the Kopf that is running; unless all is over, another one follows."""
         self._loop: asyncio.AbstractEventLoop
         self._registry = kopf.OperatorRegistry()
         kopf.on.login(registry=self._registry)(self._login)
@@ -53,16 +57,20 @@ class Door:
             await stop.wait()
         finally:
             stopped.set()
+            self._pause.set()
             await watching
             if self._sweep is not None:
                 self._sweep.cancel()
 
     def _watch(self, stopped: threading.Event) -> None:
         delay = RESTART[0]
-        while not stopped.is_set():
+        while True:
+            self._pause.clear()
+            if stopped.is_set():  # asked after the pause is cleared: it is set after this
+                return
             started = time.monotonic()
             try:
-                asyncio.run(self._operate(stopped))
+                asyncio.run(self._operate())
             except Exception as e:
                 log.warning("watching the resources is started again: %s", e)
             delay = RESTART[0] if time.monotonic() - started > RESTART[1] else delay
@@ -70,14 +78,14 @@ class Door:
                 delay = min(delay * 2, RESTART[1])
                 self._loop.call_soon_threadsafe(self._sweep_soon)
 
-    async def _operate(self, stopped: threading.Event) -> None:
+    async def _operate(self) -> None:
         await kopf.operator(
             registry=self._registry,
             settings=_settings(),
             standalone=True,
             clusterwide=not self._namespaces,
             namespaces=self._namespaces,
-            stop_flag=stopped,
+            stop_flag=self._pause,
         )
 
     async def _event(self, event: Any, **_: Any) -> None:
@@ -89,16 +97,26 @@ class Door:
 
     def _sweep_soon(self) -> None:
         """Events without a type come from a list, which tells of nobody who has gone."""
+        self._listed_since = True
         if self._sweep is None or self._sweep.done():
             self._sweep = asyncio.create_task(self._sweep_later())
 
     async def _sweep_later(self) -> None:
+        while self._listed_since:
+            await asyncio.sleep(SWEEP_AFTER)
+            self._listed_since = False
+            if await self._swept_late():
+                # Kopf serves what was there when it started: a definition may have come back.
+                self._pause.set()
+
+    async def _swept_late(self) -> bool:
+        """Sweep until it succeeds; tells whether that took more than one attempt."""
         delay = SWEEP_AFTER
-        await asyncio.sleep(delay)
         while failed := await self._engine.sweep():
             log.info("looking for resources that went will be tried again: %s", failed[0])
             delay = min(delay * 2, RESTART[1])
             await asyncio.sleep(delay)
+        return delay > SWEEP_AFTER
 
     async def _login(self, **_: Any) -> kopf.AiohttpSession:
         headers = {"User-Agent": "tapehouse"}
@@ -113,8 +131,22 @@ class Door:
         )
 
 
+class _NoDiffs(kopf.DiffBaseStorage):
+    """Kopf computes diffs for handlers that know them: for events that is half of the work."""
+
+    def build(self, **_: Any) -> Any:
+        return {}
+
+    def fetch(self, **_: Any) -> Any:
+        return None
+
+    def store(self, **_: Any) -> None:
+        pass
+
+
 def _settings() -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
+    settings.persistence.diffbase_storage = _NoDiffs()
     settings.posting.enabled = False
     settings.scanning.disabled = True
     settings.watching.chunk_size = 500
