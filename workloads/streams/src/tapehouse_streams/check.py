@@ -8,6 +8,8 @@ cluster.
 import sys
 from pathlib import Path
 
+from pyflink.table import TableEnvironment
+
 from tapehouse_streams import flinksql, home
 from tapehouse_streams.job import Job, JobError, conclude, default_path, read
 from tapehouse_streams.messages import explained
@@ -16,22 +18,26 @@ ALONE = {"execution.target": "local"}
 
 
 def check(job: Job) -> None:
-    """Plan the statements one by one, then together.
+    """Plan the statements as the one job they will be; one that fails is then found alone.
 
     Raises:
         JobError: Flink cannot plan one of them.
     """
     tables = flinksql.environment(job, ALONE)
+    together = flinksql.statements(tables, job)
+    try:
+        together.explain()
+    except Exception as error:
+        _plan_each(tables, job)
+        raise explained(error, ";\n".join(job.inserts), "spec.sql") from error
+
+
+def _plan_each(tables: TableEnvironment, job: Job) -> None:
     for number, statement in enumerate(job.inserts):
         try:
             tables.explain_sql(flinksql.through_view(tables, number, statement))
         except Exception as error:
             raise explained(error, statement, "spec.sql") from error
-    if len(job.inserts) > 1:
-        try:
-            flinksql.statements(tables, job).explain()
-        except Exception as error:
-            raise explained(error, ";\n".join(job.inserts), "spec.sql") from error
 
 
 def main() -> None:
