@@ -8,6 +8,8 @@ from functools import cache
 from typing import Any
 
 import yaml
+from hypothesis import find, settings
+from hypothesis.strategies import from_regex
 from tapehouse_operator.api.schema import schema_of
 from tapehouse_operator.kinds.contract import World
 from tapehouse_operator.shell.generate import MODELS
@@ -158,8 +160,15 @@ def fitting(schema: Schema) -> list[Any]:
     """Values of the right form."""
     if "enum" in schema:
         return list(schema["enum"])
-    pattern, longest = re.compile(schema.get("pattern", "")), schema.get("maxLength", 100)
-    return [t for t in TEXTS if pattern.search(t) and len(t) <= longest]
+    pattern, longest = schema.get("pattern", ""), schema.get("maxLength", 100)
+    fit = [t for t in TEXTS if re.search(pattern, t) and len(t) <= longest]
+    return fit or [_smallest(pattern)]
+
+
+@cache
+def _smallest(pattern: str) -> str:
+    """The simplest text that a pattern takes."""
+    return find(from_regex(pattern), lambda text: True, settings=settings(database=None))
 
 
 def sample(schema: Schema) -> Any:

@@ -1,0 +1,28 @@
+"""`tapehouse` with a shorter temper: `hurried.py FACTOR ARGUMENTS…`.
+
+Every time span that decides how soon the operator gives up on something is divided by FACTOR, so
+that a fault that lasts minutes can be shown in seconds. With 1 it is the operator as it is.
+"""
+
+import sys
+
+from tapehouse_operator import reconcile
+from tapehouse_operator.backends import client, lease
+from tapehouse_operator.shell import handlers
+from tapehouse_operator.shell.cli import main
+
+SPANS = (
+    (client, "SILENCE"),
+    (handlers, "SILENCE"),
+    (client, "REQUEST_TIMEOUT"),
+    (lease, "REQUEST_TIMEOUT"),
+    (lease, "DURATION"),
+    (lease, "RENEW"),
+    (reconcile, "TEARDOWN_DEADLINE"),
+)
+
+if __name__ == "__main__":
+    factor, arguments = float(sys.argv[1]), sys.argv[2:]
+    for module, name in SPANS:
+        setattr(module, name, getattr(module, name) / factor)
+    main(arguments)
