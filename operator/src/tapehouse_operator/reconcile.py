@@ -74,6 +74,8 @@ class Reconciler:
         self._tell = tell
         self._contested: dict[tuple[str, ObjectKey], tuple[str, ...]] = {}
         """Fields that stayed another's although we had just set them, by namespace and object."""
+        self._last_settings: dict[str, Mapping[str, str]] = {}
+        """By namespace: one that is being deleted may lose them before its tables are dropped."""
 
     async def reconcile(self, key: Key) -> Outcome:
         """One step.
@@ -112,18 +114,22 @@ class Reconciler:
         history = read_history(children, subject.status)
         versions = read_versions(kind, subject, history)
         try:
-            settings = await self._settings(subject.key)
+            settings = await self._settings(subject)
             refs = [kind.refs(resource, settings) for resource in versions.resources]
             world: World | NotReady = await self._world(subject.key, settings, children, refs)
         except NotReady as e:
             world = e
         return Scene(kind, subject, history, versions, world, self.backend.now())
 
-    async def _settings(self, key: Key) -> Mapping[str, str]:
-        settings = await self.backend.settings(key)
+    async def _settings(self, subject: Subject) -> Mapping[str, str]:
+        namespace = subject.key.namespace
+        settings = await self.backend.settings(subject.key)
+        if settings is None and subject.deleting_since:
+            settings = self._last_settings.get(namespace)
         if settings is None:
-            message = f"namespace {key.namespace} has no ConfigMap {SETTINGS}"
+            message = f"namespace {namespace} has no ConfigMap {SETTINGS}"
             raise NotReady(Reason.SETTINGS_MISSING, message)
+        self._last_settings[namespace] = settings
         return settings
 
     async def _world(
@@ -333,15 +339,14 @@ class Reconciler:
 
     async def _drop_tables(self, subject: Subject) -> None:
         """Only tables whose owner is this resource are dropped, so naming too many is harmless."""
-        scene = await self.read(subject)
-        if isinstance(scene.world, NotReady):
-            raise scene.world
-        owner = f"{subject.key.namespace}/{subject.key.name}"
-        catalog: Catalog = self.catalogs(scene.world.settings)
-        for resource in scene.versions.resources:
+        key, kind = subject.key, self.kinds[subject.key.kind]
+        settings = await self._settings(subject)
+        history = read_history(self.backend.children(key), subject.status)
+        catalog: Catalog = self.catalogs(settings)
+        for resource in read_versions(kind, subject, history).resources:
             if resource.spec.deletion_policy is DeletionPolicy.DELETE:
-                for identifier in sorted(scene.kind.refs(resource, scene.world.settings).tables):
-                    await catalog.drop(identifier, owner)
+                for identifier in sorted(kind.refs(resource, settings).tables):
+                    await catalog.drop(identifier, f"{key.namespace}/{key.name}")
 
     def _age(self, since: str) -> float:
         return (self.backend.now() - datetime.fromisoformat(since)).total_seconds()
