@@ -13,6 +13,7 @@ from tapehouse_lakehouse.model import Producer, PublishIntent, TableSpec
 from tapehouse_lakehouse.publisher import Publisher, run
 
 from tests.lakehouse import flink
+from tests.lakehouse.test_checkpoints import kept
 
 pytestmark = pytest.mark.local
 TABLES = ("bronze.trades", "bronze.quotes")
@@ -33,7 +34,7 @@ class Told:
         return {t: (r.revision, r.ok, str(r.reason)) for t, r in self.latest.items()}
 
 
-def world(revision=1, tables=TABLES):
+def world(revision=1, tables=TABLES, **more):
     made = World()
     made.intents = {
         "land-publish": PublishIntent(
@@ -42,6 +43,7 @@ def world(revision=1, tables=TABLES):
             revision=revision,
             branch=f"rev-{revision:05d}",
             tables=tables,
+            **more,
         )
     }
     made.tables = {
@@ -247,6 +249,34 @@ def test_a_stalled_table_holds_the_others_and_is_told(bench):
         TABLES[0]: (1, True, "Published"),
         TABLES[1]: (1, False, "CommitStalled"),
     }
+
+
+def test_a_job_that_completes_checkpoints_and_commits_none_is_told(bench, tmp_path):
+    bench.world = world(checkpoints=tmp_path.as_uri(), interval=0.1)
+    good = kept(tmp_path, "job", 1)
+    both(bench.lake, 1)
+    bench.steps()
+    time.sleep(0.1)
+    kept(tmp_path, "again", 1)
+    time.sleep(0.2)
+    kept(tmp_path, "again", 2)
+    bench.steps()
+    assert bench.told.reasons() == dict.fromkeys(TABLES, (1, False, "CommitStalled"))
+    assert {r.restore for r in bench.told.latest.values()} == {good.as_uri()}
+    both(bench.lake, 2)
+    bench.steps()
+    assert bench.told.reasons() == dict.fromkeys(TABLES, (1, True, "Published"))
+    assert bench.mains() == everywhere([1, 2])
+
+
+def test_checkpoints_of_a_former_revision_prove_nothing(bench, tmp_path):
+    for number in range(3):
+        kept(tmp_path, "before", number)
+    time.sleep(0.3)
+    bench.world = world(checkpoints=tmp_path.as_uri(), interval=0.1)
+    for _ in range(3):
+        bench.steps()
+    assert bench.told.reasons() == dict.fromkeys(TABLES, (1, False, "AwaitingCheckpoint"))
 
 
 def test_a_catalog_that_goes_away_and_comes_back(bench, server):

@@ -99,6 +99,9 @@ class StreamJobSpec(Spec):
     upgrade: Annotated[Upgrade, Change.IN_PLACE] = Upgrade.SAVEPOINT
     """What a restarted job begins with: `savepoint` takes one first, `lastState` uses the newest
     checkpoint, `stateless` begins with nothing. Default: savepoint."""
+    restore_from: Annotated[str | None, Change.NONE, Field(max_length=2048)] = None
+    """Start again from this checkpoint or savepoint, at once and once: a URI. What the job did
+    after it is done again. `tapehouse repair` sets it. Default: go on as `upgrade` says."""
     strategy: Annotated[Strategy, Change.NONE] = Strategy()
     """How a new revision replaces the old one."""
     analysis: Annotated[tuple[Analysis, ...], Change.NONE, Field(max_length=16)] = ()

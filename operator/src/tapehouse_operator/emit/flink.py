@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from tapehouse_operator.emit.core import Manifest
@@ -20,6 +21,7 @@ from tapehouse_operator.names import LABEL_REVISION, digest
 
 API_VERSION = "flink.apache.org/v1beta1"
 KIND = "FlinkDeployment"
+_MILLISECOND = timedelta(milliseconds=1)
 MAIN_CONTAINER = "flink-main-container"
 SERVICE_ACCOUNT = "flink"
 RUNNER = ("-pyclientexec", "python", "-pym", "tapehouse_streams.run")
@@ -78,11 +80,13 @@ class Job:
     parallelism: int
     max_parallelism: int
     task_slots: int
-    checkpoint_interval: str
+    checkpoint_interval: timedelta
     checkpoints_retained: int
     upgrade_mode: str
     """`savepoint`, `last-state` or `stateless`."""
     suspended: bool
+    restore_from: str
+    """A checkpoint or savepoint to start again from, once; empty for none."""
     job_manager: Machine
     task_manager: Machine
     password_secret: str
@@ -114,9 +118,23 @@ def flink_deployment(job: Job) -> Manifest:
                 "parallelism": job.parallelism,
                 "upgradeMode": job.upgrade_mode,
                 "state": "suspended" if job.suspended else "running",
+                **_restore(job.restore_from),
             },
         },
     }
+
+
+def checkpoints_dir(state_dir: str) -> str:
+    """Where the checkpoints of every life of a job are."""
+    return f"{state_dir}/checkpoints"
+
+
+def _restore(path: str) -> dict[str, Any]:
+    """Another nonce makes the Flink operator start the job again, from that path."""
+    if not path:
+        return {}
+    nonce = int(digest(path)[:7], 16)
+    return {"initialSavepointPath": path, "savepointRedeployNonce": nonce}
 
 
 def configuration(job: Job) -> dict[str, str]:
@@ -126,9 +144,9 @@ def configuration(job: Job) -> dict[str, str]:
         "pipeline.name": job.name,
         "pipeline.max-parallelism": str(job.max_parallelism),
         "taskmanager.numberOfTaskSlots": str(job.task_slots),
-        "execution.checkpointing.interval": job.checkpoint_interval,
+        "execution.checkpointing.interval": f"{job.checkpoint_interval // _MILLISECOND} ms",
         "execution.checkpointing.num-retained": str(job.checkpoints_retained),
-        "execution.checkpointing.dir": f"{job.state_dir}/checkpoints",
+        "execution.checkpointing.dir": checkpoints_dir(job.state_dir),
         "execution.checkpointing.savepoint-dir": f"{job.state_dir}/savepoints",
         # Deleting the resource keeps what is needed to go on.
         "kubernetes.operator.savepoint.cleanup.enabled": "false",

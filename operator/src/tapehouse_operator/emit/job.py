@@ -99,14 +99,26 @@ def job_config(name: str, program: Program, revision: int, fork_from: str | None
     return {**manifest, "metadata": metadata}
 
 
-def publish_config(name: str, program: Program, revision: int) -> Manifest:
-    """The ConfigMap that tells the publisher which branch readers are to follow."""
+def publish_config(
+    name: str, program: Program, revision: int, checkpoints: str, interval: timedelta
+) -> Manifest:
+    """The ConfigMap that tells the publisher which branch readers are to follow.
+
+    Args:
+        name: its own.
+        program: what the job does.
+        revision: which of them readers see.
+        checkpoints: where they are, by which the publisher knows that a job goes on.
+        interval: between two of them.
+    """
     intent = {
         "job": program.job,
         "namespace": program.namespace,
         "revision": revision,
         "branch": branch_name(revision),
         "tables": program.outputs,
+        "checkpoints": checkpoints,
+        "interval": interval.total_seconds(),
     }
     return config_map(name, {PUBLISH_KEY: document(intent)}, {LABEL_ROLE: "publish"})
 

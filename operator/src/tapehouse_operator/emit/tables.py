@@ -2,6 +2,8 @@
 
 TABLE_KEY = "table.json"
 PUBLISHED_KEY = "published.json"
+STALLED = "CommitStalled"
+"""The publisher's reason for a table whose job goes on without committing to it."""
 
 
 def table_name(table: str) -> str:

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 
 from tapehouse_operator.api.base import (
     Condition,
@@ -44,7 +43,13 @@ from tapehouse_operator.emit.jobspec import (
     topics_of,
 )
 from tapehouse_operator.emit.platform import KafkaAccess, Platform, bootstrap
-from tapehouse_operator.emit.tables import TABLE_KEY, table_name
+from tapehouse_operator.emit.tables import (
+    PUBLISHED_KEY,
+    STALLED,
+    TABLE_KEY,
+    published_name,
+    table_name,
+)
 from tapehouse_operator.errors import NotReady, SpecError
 from tapehouse_operator.kinds.contract import (
     Applied,
@@ -82,6 +87,8 @@ class JobPlan:
     """Where it puts records that it cannot read: topics of the feeds."""
     topics: tuple[strimzi.Topic, ...]
     """What it writes besides tables."""
+    stalled: tuple[str, ...]
+    """The tables it no longer commits to, as the publisher sees it."""
     forks: Mapping[int, str | None]
     """By revision that has been started: the branch it forked from."""
     running: int | None
@@ -110,6 +117,7 @@ class StreamJobKind:
             objects |= {_resource_key("TradeFeed", feed), _config_key(FeedNames(feed).schema)}
         for table in _tables(spec):
             objects |= {_resource_key("LakehouseTable", table), _config_key(table_name(table))}
+            objects.add(_config_key(published_name(table)))
         if spec.sql_from is not None:
             objects.add(_config_key(spec.sql_from.config_map_key_ref.name))
         claims = frozenset(topic_key(sink.topic) for sink in sinks_of(spec))
@@ -156,6 +164,7 @@ class StreamJobKind:
             reads=tuple(dict.fromkeys(i.topic for i in inputs)),
             dead_letters=tuple(each.topic for each in letters),
             topics=topics_of(spec, platform, live_partitions(world)),
+            stalled=tuple(table for table in tables if _is_stalled(table, world)),
             forks=forks,
             running=_running(name, forks, world),
             accepted=frozenset(
@@ -180,14 +189,21 @@ class StreamJobKind:
         cluster = plan.platform.kafka_cluster
         topics = [Child(strimzi.kafka_topic(t, cluster), retain=retain) for t in plan.topics]
         user = strimzi.kafka_user(_user_name(name), cluster, _grants(plan))
-        publish = publish_config(f"{name}-publish", plan.program, number)
+        job = _job(plan, config["data"][JOB_KEY], number)
+        publish = publish_config(
+            f"{name}-publish",
+            plan.program,
+            number,
+            flink.checkpoints_dir(job.state_dir),
+            job.checkpoint_interval,
+        )
         return Output(
             children=(
                 *topics,
                 Child(user),
                 Child(config),
                 *([Child(publish)] if plan.program.outputs else ()),
-                Child(flink.flink_deployment(_job(plan, config["data"][JOB_KEY], number))),
+                Child(flink.flink_deployment(job)),
             )
         )
 
@@ -200,15 +216,14 @@ class StreamJobKind:
         if job is not None and job.restorable:
             kind = ConditionType.STATE_RESTORABLE
             conditions.append(condition(kind, True, Reason.RESTORABLE, counts=False))
-        running = job is not None and job.running
+        if plan.program.outputs:
+            conditions.append(_commit_condition(plan))
         return Verdict(
             conditions=conditions,
             children=(
                 *(strimzi_row(applied, topic_key(topic.name)) for topic in plan.topics),
                 strimzi_row(applied, user),
-                ChildHealth(
-                    flink.KIND, plan.name, running, "" if running or not job else job.reason
-                ),
+                ChildHealth(flink.KIND, plan.name, *_health(plan, job)),
             ),
             external={"jobId": job.job_id} if job and job.job_id else {},
             columns={
@@ -281,6 +296,12 @@ def _target(table: str, spec: StreamJobSpec, world: World) -> Target:
         job=accepted["producer"].get("job", ""),
         columns={column["name"]: column["required"] for column in accepted["columns"]},
     )
+
+
+def _is_stalled(table: str, world: World) -> bool:
+    config = world.objects.get(_config_key(published_name(table)))
+    text = config.data.get(PUBLISHED_KEY) if config else None
+    return text is not None and json.loads(text)["reason"] == STALLED
 
 
 def _await_table(table: str, world: World) -> None:
@@ -357,10 +378,11 @@ def _job(plan: JobPlan, config: str, number: int) -> flink.Job:
         parallelism=parallelism,
         max_parallelism=spec.max_parallelism,
         task_slots=spec.resources.task_slots or parallelism,
-        checkpoint_interval=f"{interval // timedelta(milliseconds=1)} ms",
+        checkpoint_interval=interval,
         checkpoints_retained=spec.checkpoint.retain,
         upgrade_mode=_UPGRADE_MODES[spec.upgrade],
         suspended=spec.suspend,
+        restore_from=spec.restore_from or "",
         job_manager=_machine(spec.resources.job_manager),
         task_manager=_machine(spec.resources.task_manager),
         password_secret=_user_name(plan.name),
@@ -397,6 +419,24 @@ def _running_condition(job: JobHealth | None) -> Condition:
         return condition(ConditionType.RUNNING, False, Reason.JOB_FAILED, job.reason)
     why = Reason.UPGRADING if job.upgrading else Reason.STARTING
     return condition(ConditionType.RUNNING, False, why, job.reason)
+
+
+def _health(plan: JobPlan, job: JobHealth | None) -> tuple[bool, str]:
+    """Whether the job runs and does its work; if not, why."""
+    if job is None or not job.running:
+        return False, job.reason if job else ""
+    return (False, Reason.COMMIT_STALLED.value) if plan.stalled else (True, "")
+
+
+def _commit_condition(plan: JobPlan) -> Condition:
+    kind = ConditionType.COMMIT_STALLED
+    if not plan.stalled:
+        return condition(kind, False, Reason.COMMITTING)
+    message = (
+        f"checkpoints complete, but {', '.join(plan.stalled)} get no commit; "
+        f"run: tapehouse repair streamjob/{plan.name}"
+    )
+    return condition(kind, True, Reason.COMMIT_STALLED, message)
 
 
 def _user_name(job: str) -> str:

@@ -117,6 +117,17 @@ def resume(target: str, place: Place) -> None:
 @click.command()
 @TARGET
 @placed
+def repair(target: str, place: Place) -> None:
+    """Start a job that commits nothing (CommitStalled) again from what it committed last."""
+    from tapehouse_operator.shell.repair import repair as start_again
+
+    path = _on_snapshot(place, lambda s: start_again(s, _key(s, target)))
+    click.echo(f"{target} starts again from {path}")
+
+
+@click.command()
+@TARGET
+@placed
 def why(target: str, place: Place) -> None:
     """Say why a resource is not Ready, from cause to cause."""
     from tapehouse_operator.shell.graph import build_graph
@@ -175,4 +186,4 @@ def _on_snapshot(place: Place, act: Callable[["Snapshot"], Coroutine[Any, Any, T
     return asyncio.run(run())
 
 
-COMMANDS = (plan, history, rollback, suspend, resume, why, show_graph)
+COMMANDS = (plan, history, rollback, suspend, resume, repair, why, show_graph)

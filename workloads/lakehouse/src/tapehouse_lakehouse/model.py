@@ -54,6 +54,10 @@ class PublishIntent(_Spec, frozen=True):
     revision: int
     branch: str
     tables: tuple[str, ...]
+    checkpoints: str = ""
+    """Where the job's Flink keeps them: a URI; empty: they are not looked at."""
+    interval: float = 0.0
+    """Seconds between two of them."""
 
 
 class Producer(_Spec, frozen=True):
@@ -148,7 +152,7 @@ class TableSpec(_Spec, frozen=True):
     sort: tuple[str, ...] = ()
 
 
-class Published(_Spec, frozen=True):
+class Published(_Spec, frozen=True, omit_defaults=True):
     """`published.json`: where `main` of a table stands; written when it changes."""
 
     identifier: str
@@ -157,6 +161,8 @@ class Published(_Spec, frozen=True):
     ok: bool
     reason: str
     message: str
+    restore: str = ""
+    """The checkpoint from which a job that commits nothing should start again."""
 
 
 def parse(text: str | bytes, kind: type[msgspec.Struct]) -> Any:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from kubernetes import client
 from urllib3.exceptions import HTTPError
 
+from tapehouse_lakehouse import checkpoints
 from tapehouse_lakehouse.catalog import ConflictError, Lake, UnavailableError
 from tapehouse_lakehouse.kube import Results, World
 from tapehouse_lakehouse.lineage import (
@@ -29,14 +30,18 @@ log = logging.getLogger(__name__)
 
 FASTEST, SLOWEST = 0.2, 2.0
 """Seconds between two looks at a job's branches."""
-STALLED_AFTER = 60.0
-"""Seconds one table may have a checkpoint that another lacks before it is called stalled."""
+STALLED_AFTER = 3.0
+"""Intervals one table may have a checkpoint that another lacks before it is called stalled."""
+DEFAULT_INTERVAL, LEAST_STALL = 20.0, 10.0
+"""Seconds: of a job that does not tell its interval; and for the shortest ones."""
+SUSPECT_AFTER = 2.0
+"""Intervals without a commit after which the job's checkpoints are looked at."""
 
 _MESSAGES = {
     Reason.PUBLISHED: "readers see this revision's checkpoints",
     Reason.AWAITING_CHECKPOINT: "no checkpoint is on the branch yet",
     Reason.TABLE_MISSING: "the catalog has no such table",
-    Reason.COMMIT_STALLED: "other tables of the job have checkpoints that this one lacks",
+    Reason.COMMIT_STALLED: "the job completes checkpoints that this table lacks",
     Reason.BRANCH_DIVERGED: "the branch lacks rows that readers see: fork it from main's snapshot",
     Reason.DIRECT_WRITE: "main was written by something else: it stays; set main back to go on",
     Reason.LINEAGE_BROKEN: "snapshots between main and the branch were expired: set main by hand",
@@ -55,6 +60,14 @@ class _Follow:
     put: dict[str, int] = field(default_factory=dict)
     apart_since: float | None = None
     """Since when some table has had a checkpoint that another lacks, with nothing moving."""
+    began_ms: int = field(default_factory=lambda: time.time_ns() // 10**6)
+    """When it was first followed; what was committed before is nobody's fault now."""
+    changed: float = 0.0
+    """When something was new the last time."""
+    looked: float = 0.0
+    """When the job's checkpoints were looked at the last time."""
+    restore: str | None = None
+    """Of a job that commits nothing: where to start again, empty if nowhere."""
 
 
 class Publisher:
@@ -109,7 +122,9 @@ class Publisher:
 
     def _follow(self, follow: _Follow, now: float) -> float:
         if not self._anything_new(follow):
+            self._suspect(follow, now)
             return self._pause(follow)
+        follow.changed, follow.restore = now, None
         intent = follow.intent
         follow.views = {table: self.lake.look(table) for table in intent.tables}
         decision = plan(intent.branch, follow.views, follow.put)
@@ -131,6 +146,25 @@ class Publisher:
         table = tables[follow.turn % len(tables)]
         follow.turn += 1
         return self.lake.look(table) is not follow.views[table]
+
+    def _suspect(self, follow: _Follow, now: float) -> None:
+        """Nothing is committed: look whether the job completes checkpoints all the same."""
+        intent = follow.intent
+        due = max(follow.changed + SUSPECT_AFTER * intent.interval, follow.looked + intent.interval)
+        if not intent.checkpoints or follow.restore is not None or now < due:
+            return
+        follow.looked = now
+        try:
+            found = checkpoints.completed(intent.checkpoints)
+        except (OSError, ValueError) as error:
+            log.warning("checkpoints of %s cannot be looked at: %s", intent.job, error)
+            return
+        heads = [_head(follow.views[table], intent.branch) for table in intent.tables]
+        since = max([follow.began_ms, *(head.at_ms for head in heads if head)])
+        if checkpoints.is_stalled(found, since, time.time_ns() // 10**6, 1000 * intent.interval):
+            follow.restore = checkpoints.restorable(found, heads)
+            log.error("%s completes checkpoints and commits none", intent.job)
+            self._say(follow, dict.fromkeys(intent.tables, Reason.COMMIT_STALLED))
 
     @staticmethod
     def _pause(follow: _Follow) -> float:
@@ -168,11 +202,15 @@ class Publisher:
 
     def _report(self, follow: _Follow, decision: Plan, now: float) -> None:
         reasons = _reasons(follow, decision, now)
+        for table in follow.intent.tables:
+            if table not in reasons and table not in follow.put:
+                self._show_standing(follow.views.get(table), table)
+        self._say(follow, reasons)
+
+    def _say(self, follow: _Follow, reasons: Mapping[str, Reason]) -> None:
         intent = follow.intent
         for table in intent.tables:
             reason = reasons.get(table, Reason.PUBLISHED)
-            if reason is Reason.PUBLISHED and table not in follow.put:
-                self._show_standing(follow.views.get(table), table)
             self._unsaid[table] = Published(
                 identifier=table,
                 revision=intent.revision,
@@ -180,6 +218,7 @@ class Publisher:
                 ok=reason is Reason.PUBLISHED,
                 reason=reason,
                 message=_MESSAGES[reason],
+                restore=follow.restore or "",
             )
 
     def _show_standing(self, view: TableView | None, table: str) -> None:
@@ -219,9 +258,14 @@ def _reasons(follow: _Follow, decision: Plan, now: float) -> Mapping[str, Reason
         follow.apart_since = None
         return {}
     follow.apart_since = follow.apart_since if follow.apart_since is not None else now
-    if now - follow.apart_since < STALLED_AFTER:
+    patience = STALLED_AFTER * (follow.intent.interval or DEFAULT_INTERVAL)
+    if now - follow.apart_since < max(patience, LEAST_STALL):
         return {}
     return dict.fromkeys(_behind(follow), Reason.COMMIT_STALLED)
+
+
+def _head(view: TableView | None, branch: str) -> Commit | None:
+    return view.commits.get(view.refs.get(branch, 0)) if view is not None else None
 
 
 def _behind(follow: _Follow) -> list[str]:
