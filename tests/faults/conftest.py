@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.faults.catalogproxy import CatalogProxy
 from tests.faults.ledger import Ledger
 from tests.faults.scenario import bare_platform, start
 
@@ -12,8 +13,18 @@ SEED = 23
 
 
 @pytest.fixture(scope="session")
-def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
-    platform = bare_platform(tmp_path_factory.mktemp("faults"), NET)
+def catalog_proxy() -> Iterator[CatalogProxy]:
+    """Through which all of the platform reaches its catalog."""
+    with CatalogProxy(f"127.{NET}.0.9", f"127.{NET}.0.10").serving() as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="session")
+def ledger(
+    tmp_path_factory: pytest.TempPathFactory, catalog_proxy: CatalogProxy
+) -> Iterator[Ledger]:
+    home = tmp_path_factory.mktemp("faults")
+    platform = bare_platform(home, NET, {"catalogUri": catalog_proxy.uri})
     try:
         platform.up()
         yield start(platform, "faults", SEED)
