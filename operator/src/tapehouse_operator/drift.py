@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
+import orjson
+
 from tapehouse_operator.names import FIELD_MANAGER
 
 Fields = Mapping[str, Any]
@@ -29,7 +31,8 @@ def owned_fields(metadata: Mapping[str, Any]) -> str:
             and entry.get("operation") == "Apply"
             and not entry.get("subresource")
         ):
-            return json.dumps(entry.get("fieldsV1") or {}, sort_keys=True, separators=(",", ":"))
+            fields = entry.get("fieldsV1") or {}
+            return orjson.dumps(fields, option=orjson.OPT_SORT_KEYS).decode()
     return ""
 
 

@@ -92,11 +92,12 @@ class HttpKube:
         except (aiohttp.ClientError, TimeoutError, orjson.JSONDecodeError) as e:
             raise Unavailable(f"watch of {scope}: {type(e).__name__} {e}") from e
 
-    async def apply(self, body: Body, *, dry_run: bool = False) -> Body:
+    async def apply(self, body: Body, *, dry_run: bool = False, force: bool = True) -> Body:
         """See `Kube.apply`; unknown fields are refused rather than dropped."""
         meta = body["metadata"]
         ref = Ref(body["apiVersion"], body["kind"], meta.get("namespace", ""), meta["name"])
-        query = {"fieldManager": FIELD_MANAGER, "force": "true", **_write_query(dry_run)}
+        forced = {"force": "true"} if force else {}
+        query = {"fieldManager": FIELD_MANAGER, **forced, **_write_query(dry_run)}
         # JSON is YAML; application/apply-patch+json has no support before 1.33.
         return await self._call(
             "PATCH", await self._path(ref), query, body, "application/apply-patch+yaml"

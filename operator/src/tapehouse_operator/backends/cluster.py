@@ -17,6 +17,8 @@ from tapehouse_operator.names import API_VERSION, LABEL_OWNER, SETTINGS, owner_l
 
 GvK = tuple[str, str]
 REVISIONS: GvK = ("apps/v1", "ControllerRevision")
+CHURNING = frozenset({"Pod"})
+"""Child kinds of which a cluster has so many others that names taken by them are asked for."""
 
 
 class ClusterBackend:
@@ -45,6 +47,10 @@ class ClusterBackend:
         self._owners: dict[tuple[str, str], Key] = {}
         self._needs: dict[Key, frozenset[Ref]] = {}
         self._dependents: defaultdict[Ref, set[Key]] = defaultdict(set)
+        self._strangers: set[Ref] = set()
+        """Objects of child kinds that nobody made for a resource: their names are taken."""
+        self._unlooked: set[Key] = set()
+        """Resources of which it is not known yet what they look at."""
         self._absent: set[Ref] = set()
         """Referenced objects known not to exist."""
         self._heard: dict[Ref, int] = {}
@@ -56,9 +62,11 @@ class ClusterBackend:
     # watching
 
     async def start(self) -> None:
-        """Watch the children; returns once every one of them is known."""
+        """Watch the children, and who else has names; returns once all of them are known."""
         for kind in sorted(self._child_kinds):
             self._listen(kind, "children", LABEL_OWNER)
+            if kind[1] not in CHURNING:
+                self._listen(kind, "references", f"!{LABEL_OWNER}")
         for informer in self.informers:
             await informer.synced.wait()
 
@@ -77,6 +85,10 @@ class ClusterBackend:
     def resource_seen(self, body: Body) -> None:
         """A resource of one of the kinds, as it is."""
         key = _key(reference(body))
+        if body["metadata"].get("deletionTimestamp"):
+            self._unlooked.discard(key)
+        elif key not in self._needs:
+            self._unlooked.add(key)
         self._owners[key.namespace, owner_label(key.kind, key.name)] = key
         self._seen(body)
 
@@ -136,6 +148,8 @@ class ClusterBackend:
     def _reference_seen(self, body: Body) -> None:
         """Only metadata came: what is referenced is read again when it is needed."""
         ref = reference(body)
+        if ref[:2] in self._child_kinds:
+            self._strangers.add(ref)
         if ref not in self._dependents:
             self._absent.discard(ref)
             return
@@ -147,12 +161,14 @@ class ClusterBackend:
             self._wake_dependents(ref)
 
     def _reference_gone(self, ref: Ref, uid: str) -> None:
+        self._strangers.discard(ref)
         entry = self.store.get(ref)
         if entry is not None and not entry.owner:
             self.store.drop(ref, uid)
         self._wake_dependents(ref)
 
     def _references_listed(self, scope: Scope, present: frozenset[Ref]) -> None:
+        self._strangers -= {r for r in self._strangers if _covers(scope, r) and r not in present}
         for ref in self.store.refs(scope.api_version, scope.kind, scope.namespace):
             entry = self.store.get(ref)
             if entry is not None and not entry.owner and ref not in present:
@@ -170,6 +186,7 @@ class ClusterBackend:
 
     def _forget(self, key: Key) -> None:
         self._owners.pop((key.namespace, owner_label(key.kind, key.name)), None)
+        self._unlooked.discard(key)
         self._depend(key, frozenset())
 
     def _depend(self, key: Key, needs: frozenset[Ref]) -> None:
@@ -245,12 +262,19 @@ class ClusterBackend:
         """See `ports.Backend`."""
         refs = {at: Ref(at.api_version, at.kind, key.namespace, at.name) for at in wanted}
         self._depend(key, frozenset(refs.values()))
+        self._unlooked.discard(key)
         found: dict[ObjectKey, Observed] = {}
         for at, ref in sorted(refs.items()):
             entry = await self._known(ref)
             if entry is not None:
                 found[at] = entry.observed()
         return found
+
+    def consumers(self, key: Key) -> frozenset[ObjectKey] | None:
+        """See `ports.Backend`."""
+        if any(other.namespace == key.namespace for other in self._unlooked - {key}):
+            return None
+        return frozenset(_ref(other).key for other in self._dependents.get(_ref(key), ()))
 
     async def _known(self, ref: Ref) -> Entry | None:
         entry = self.store.get(ref)
@@ -305,15 +329,30 @@ class ClusterBackend:
         """See `ports.Backend`."""
         ref = reference(manifest)
         known = self.store.get(ref)
-        if known is None and (live := await self._kube.get(ref)):
-            self.store.put(live)
-            known = self.store.get(ref)
-        if known is not None:
-            check_owner(ref, known, manifest["metadata"]["labels"][LABEL_OWNER])
-            # A stale picture must neither revive what is gone nor touch its successor.
-            manifest = {**manifest, "metadata": {**manifest["metadata"], "uid": known.uid}}
+        if known is None and (ref in self._strangers or ref.kind in CHURNING):
+            known = await self._ask(ref)
+        if known is None:
+            try:
+                return await self._send(manifest, force=False)
+            except Rejected as e:
+                known = await self._ask(ref) if e.is_stale else None
+                if known is None:
+                    raise
+        check_owner(ref, known, manifest["metadata"]["labels"][LABEL_OWNER])
+        # A stale picture must neither revive what is gone nor touch its successor.
+        metadata = {**manifest["metadata"], "uid": known.uid}
+        return await self._send({**manifest, "metadata": metadata}, force=True)
+
+    async def _send(self, manifest: Body, *, force: bool) -> Observed:
+        """Without force, fields that anybody else has set otherwise are refused: it is not new."""
         self._fence()
-        return self._written(await self._kube.apply(manifest)).observed()
+        return self._written(await self._kube.apply(manifest, force=force)).observed()
+
+    async def _ask(self, ref: Ref) -> Entry | None:
+        """An object that no watch has told of."""
+        if live := await self._kube.get(ref):
+            self.store.put(live)
+        return self.store.get(ref)
 
     async def delete(self, subject: Subject, key: ObjectKey, live: Observed) -> None:
         """See `ports.Backend`."""
@@ -365,6 +404,11 @@ def check_owner(ref: Ref, known: Entry, owner: str) -> None:
     holder = f"belongs to {known.owner}" if known.owner else "was not made by Tapehouse"
     remedy = f"delete it, or hand it over with the label {LABEL_OWNER}={owner}"
     raise Rejected(409, "NameTaken", f"{ref.kind} {ref.name} {holder}: {remedy}")
+
+
+def _covers(scope: Scope, ref: Ref) -> bool:
+    same = (ref.api_version, ref.kind) == (scope.api_version, scope.kind)
+    return same and scope.namespace in ("", ref.namespace)
 
 
 def _precondition(subject: Subject) -> dict[str, str]:

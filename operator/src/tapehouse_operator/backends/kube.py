@@ -87,10 +87,11 @@ class Kube(Protocol):
         """
         ...
 
-    async def apply(self, body: Body, *, dry_run: bool = False) -> Body:
-        """Server-side apply by our field manager, taking over conflicting fields.
+    async def apply(self, body: Body, *, dry_run: bool = False, force: bool = True) -> Body:
+        """Server-side apply by our field manager.
 
-        A `metadata.uid` in `body` must be the live one's.
+        A `metadata.uid` in `body` must be the live one's. With `force` it takes over what others
+        have set otherwise; without, that is refused: 409, `Conflict`.
         """
         ...
 

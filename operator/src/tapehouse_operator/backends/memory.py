@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import orjson
 
 from tapehouse_operator.backends.kube import Body, Page, Ref, Scope, WatchEvent
-from tapehouse_operator.backends.memory_fields import apply_fields, disown, field_set
+from tapehouse_operator.backends.memory_fields import apply_fields, conflicts, disown, field_set
 from tapehouse_operator.backends.store import reference
 from tapehouse_operator.errors import Rejected
 
@@ -107,7 +107,7 @@ class MemoryKube:
 
     # writing
 
-    async def apply(self, body: Body, *, dry_run: bool = False) -> Body:
+    async def apply(self, body: Body, *, dry_run: bool = False, force: bool = True) -> Body:
         """See `Kube.apply`."""
         ref = reference(body)
         await self._call("apply", ref)
@@ -115,6 +115,8 @@ class MemoryKube:
         uid = body["metadata"].get("uid")
         if uid and (before is None or before["metadata"]["uid"] != uid):
             raise Rejected(409, "Conflict", f"{ref.kind} {ref.name} has another uid than {uid}")
+        if not force and before is not None and (theirs := conflicts(before, body)):
+            raise Rejected(409, "Conflict", f"others have set {', '.join(theirs)}")
         after = apply_fields(before, body)
         if not dry_run:
             after = self._store("apply", ref, before, after)

@@ -46,6 +46,17 @@ def apply_fields(before: Mapping[str, Any] | None, wanted: Mapping[str, Any]) ->
     return after
 
 
+def conflicts(before: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """The fields of `wanted` that other managers have set to something else."""
+    managed = before["metadata"].get("managedFields", ())
+    theirs = {path for m in managed if not _is_ours(m) for path in _paths(m["fieldsV1"])}
+    return [
+        "".join(path).replace("f:", ".")
+        for path, value in _leaves(wanted)
+        if path in theirs and _get(before, path) != value
+    ]
+
+
 def disown(before: Mapping[str, Any], after: dict[str, Any], manager: str) -> None:
     """After an update, whoever changed a field owns it alone; a removed one belongs to nobody."""
     old, new = dict(_leaves(before)), dict(_leaves(after))
