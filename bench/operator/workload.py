@@ -61,6 +61,10 @@ class TrioKind:
         """Nothing."""
         return Refs()
 
+    def resolve(self, resource: Trio, world: World) -> Trio:
+        """Nothing of it is elsewhere."""
+        return resource
+
     def validate(self, resource: Trio, world: World) -> Trio:
         """Everything stands."""
         return resource

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tapehouse_operator.api.base import Reason, Resource, parse
+from tapehouse_operator.api.transition import check_transition
 from tapehouse_operator.emit.core import Child
 from tapehouse_operator.errors import NotReady, SpecError
 from tapehouse_operator.kinds.contract import (
@@ -22,6 +23,8 @@ from tapehouse_operator.report import REASONS, Cause
 from tapehouse_operator.rollout import History, fingerprint, runnable_spec, step
 
 AnyKind = Kind[Any, Any]
+UNANNOUNCED = frozenset({Reason.CATALOG_UNAVAILABLE, Reason.CONSUMERS_UNKNOWN})
+"""What is waited for although no event will tell of it."""
 CHECK_RETRY = timedelta(seconds=30)
 """How long a check Pod that failed without a verdict stays before it is tried again."""
 
@@ -100,6 +103,7 @@ def read_versions(kind: AnyKind, subject: Subject, history: History) -> Versions
 def decide(scene: Scene) -> Intent:
     """The newest spec if it stands; else the last accepted one; else nothing."""
     try:
+        scene = _resolved(scene)
         return _newest(scene)
     except SpecError as e:
         cause = Cause(REASONS[e.reason], str(e), stalled=True)
@@ -114,10 +118,21 @@ def decide(scene: Scene) -> Intent:
         )
     except NotReady as e:
         cause = Cause(REASONS[e.reason], e.message)
-        retry = cause.reason is Reason.CATALOG_UNAVAILABLE
+        retry = cause.reason in UNANNOUNCED
         if scene.versions.settled:
             return Intent(obstacle=cause, retry=retry)
         return replace(_fall_back(scene), acceptance=cause, checking=True, retry=retry)
+
+
+def _resolved(scene: Scene) -> Scene:
+    """With what the newest spec refers to in it, by which it may turn out to be accepted."""
+    newest, latest, world = scene.versions.newest, scene.history.latest, scene.world
+    if isinstance(newest, SpecError) or isinstance(world, NotReady):
+        return scene
+    resolved: Resource = scene.kind.resolve(newest, world)
+    settled = latest is not None and fingerprint(resolved.spec) == latest.digest
+    accepted = resolved if settled else scene.versions.accepted
+    return replace(scene, versions=Versions(resolved, accepted, settled))
 
 
 def _newest(scene: Scene) -> Intent:
@@ -126,8 +141,10 @@ def _newest(scene: Scene) -> Intent:
         raise newest
     if isinstance(world, NotReady):
         raise world
-    plan = scene.kind.validate(newest, world)
     former = scene.versions.accepted.spec if scene.versions.accepted else None
+    if former is not None:
+        check_transition(former, newest.spec)
+    plan = scene.kind.validate(newest, world)
     move = step(scene.history, newest.spec, former)
     if move.is_new and (preflight := scene.kind.preflight(plan)):
         _check(preflight, world, scene.now)

@@ -35,6 +35,10 @@ class Backend(Protocol):
         """Those of `wanted` that exist; from now on `key` is woken when one of them changes."""
         ...
 
+    def consumers(self, key: Key) -> frozenset[ObjectKey] | None:
+        """The resources that look at `key`; None while some have not been looked at themselves."""
+        ...
+
     async def confirm(self, subject: Subject) -> None:
         """Ask the API server itself whether `subject` still exists.
 

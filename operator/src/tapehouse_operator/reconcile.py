@@ -48,6 +48,12 @@ class Outcome:
     generation: int = 0
 
 
+def _only(
+    found: Mapping[ObjectKey, Observed], wanted: frozenset[ObjectKey] | None
+) -> Mapping[ObjectKey, Observed] | None:
+    return None if wanted is None else {k: v for k, v in found.items() if k in wanted}
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """What the writes led to."""
@@ -142,7 +148,8 @@ class Reconciler:
         objects = frozenset({SETTINGS_KEY}).union(*(r.objects for r in refs))
         claims = frozenset[ObjectKey]().union(*(r.claims for r in refs))
         tables = sorted(frozenset[str]().union(*(r.tables for r in refs)))
-        found = await self.backend.look(key, objects | claims)
+        consumers = self.backend.consumers(key) if any(r.consumers for r in refs) else frozenset()
+        found = await self.backend.look(key, objects | claims | (consumers or frozenset()))
         return World(
             namespace=key.namespace,
             settings=settings,
@@ -150,6 +157,7 @@ class Reconciler:
             children={k: v for k, v in children.items() if k.kind != REVISION_KIND},
             claims=self.backend.claims(key, claims),
             tables={t: await self.catalogs(settings).state(t) for t in tables},
+            consumers=_only(found, consumers),
         )
 
     # write
@@ -197,7 +205,7 @@ class Reconciler:
         self, scene: Scene, intent: Intent, tables: dict[str, TableState]
     ) -> bool:
         """Tables before children; tells whether one of them is to be tried again."""
-        if isinstance(scene.world, NotReady):
+        if isinstance(scene.world, NotReady) or not intent.output.tables:
             return False
         catalog = self.catalogs(scene.world.settings)
         for table in intent.output.tables:

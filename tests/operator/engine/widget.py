@@ -82,6 +82,9 @@ class WidgetKind:
             tables=frozenset({spec.table} if spec.table else ()),
         )
 
+    def resolve(self, resource: Widget, world: World) -> Widget:
+        return resource
+
     def validate(self, resource: Widget, world: World) -> WidgetPlan:
         spec = resource.spec
         if spec.size >= 100:

@@ -34,6 +34,7 @@ def outcome(case: Path) -> dict[str, str]:
     try:
         found = resource((case / "resource.yaml").read_text())
         kind = kind_of(found.kind)
+        found = kind.resolve(found, where)
         plan = kind.validate(found, where)
     except (SpecError, NotReady) as error:
         return {"refused.yaml": refusal_yaml(error)}

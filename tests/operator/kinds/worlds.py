@@ -90,12 +90,14 @@ def resource(body: Mapping[str, Any] | str) -> Resource:
 
 def validate(body: Mapping[str, Any] | str, where: World) -> Any:
     found = resource(body)
-    return kind_of(found.kind).validate(found, where)
+    kind = kind_of(found.kind)
+    return kind.validate(kind.resolve(found, where), where)
 
 
 def compiled(body: Mapping[str, Any] | str, where: World, number: int = 1) -> Any:
     found = resource(body)
     kind = kind_of(found.kind)
+    found = kind.resolve(found, where)
     return kind.compile(kind.validate(found, where), revision(found, number))
 
 
@@ -158,6 +160,7 @@ def neighbours(bodies: Iterable[Mapping[str, Any]], where: World) -> dict[Object
     for body in bodies:
         found = resource(body)
         kind = kind_of(found.kind)
+        found = kind.resolve(found, where)
         output = kind.compile(kind.validate(found, where), revision(found, 1))
         in_sync = {"type": "SchemaInSync", "status": "True"}
         status = {"observedGeneration": 1, "conditions": [in_sync]}
@@ -165,7 +168,7 @@ def neighbours(bodies: Iterable[Mapping[str, Any]], where: World) -> dict[Object
         seen[key] = observed(data=body["spec"], status=status)
         for child in output.children:
             if child.key.kind == "ConfigMap":
-                seen[child.key] = observed(data=child.manifest["data"])
+                seen[child.key] = observed(data=child.manifest.get("data"))
     return seen
 
 

@@ -110,6 +110,7 @@ class Reason(Documented):
     KAFKA_NOT_READY = "KafkaNotReady", "The Kafka cluster is not ready."
     FEED_NOT_READY = "FeedNotReady", "An input feed is not accepted yet."
     TABLE_NOT_READY = "TableNotReady", "An output table is not in sync yet."
+    CONSUMERS_UNKNOWN = "ConsumersUnknown", "Not all that may read it has been looked at yet."
     CATALOG_UNAVAILABLE = "CatalogUnavailable", "The Iceberg catalog does not answer."
     CHILDREN_NOT_READY = "ChildrenNotReady", "A child is not ready; see `status.children`."
     NOT_ACCEPTED = "NotAccepted", "No revision of the resource has been accepted."

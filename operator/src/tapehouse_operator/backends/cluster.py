@@ -49,8 +49,8 @@ class ClusterBackend:
         self._dependents: defaultdict[Ref, set[Key]] = defaultdict(set)
         self._strangers: set[Ref] = set()
         """Objects of child kinds that nobody made for a resource: their names are taken."""
-        self._unlooked: set[Key] = set()
-        """Resources of which it is not known yet what they look at."""
+        self._unlooked: defaultdict[str, set[Key]] = defaultdict(set)
+        """By namespace, the resources of which it is not known yet what they look at."""
         self._absent: set[Ref] = set()
         """Referenced objects known not to exist."""
         self._heard: dict[Ref, int] = {}
@@ -86,9 +86,9 @@ class ClusterBackend:
         """A resource of one of the kinds, as it is."""
         key = _key(reference(body))
         if body["metadata"].get("deletionTimestamp"):
-            self._unlooked.discard(key)
+            self._unlooked[key.namespace].discard(key)
         elif key not in self._needs:
-            self._unlooked.add(key)
+            self._unlooked[key.namespace].add(key)
         self._owners[key.namespace, owner_label(key.kind, key.name)] = key
         self._seen(body)
 
@@ -186,7 +186,7 @@ class ClusterBackend:
 
     def _forget(self, key: Key) -> None:
         self._owners.pop((key.namespace, owner_label(key.kind, key.name)), None)
-        self._unlooked.discard(key)
+        self._unlooked[key.namespace].discard(key)
         self._depend(key, frozenset())
 
     def _depend(self, key: Key, needs: frozenset[Ref]) -> None:
@@ -262,7 +262,7 @@ class ClusterBackend:
         """See `ports.Backend`."""
         refs = {at: Ref(at.api_version, at.kind, key.namespace, at.name) for at in wanted}
         self._depend(key, frozenset(refs.values()))
-        self._unlooked.discard(key)
+        self._unlooked[key.namespace].discard(key)
         found: dict[ObjectKey, Observed] = {}
         for at, ref in sorted(refs.items()):
             entry = await self._known(ref)
@@ -272,7 +272,8 @@ class ClusterBackend:
 
     def consumers(self, key: Key) -> frozenset[ObjectKey] | None:
         """See `ports.Backend`."""
-        if any(other.namespace == key.namespace for other in self._unlooked - {key}):
+        unlooked = self._unlooked[key.namespace]
+        if len(unlooked) > (key in unlooked):
             return None
         return frozenset(_ref(other).key for other in self._dependents.get(_ref(key), ()))
 

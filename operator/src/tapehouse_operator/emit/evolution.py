@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from tapehouse_operator.api.base import Reason
 from tapehouse_operator.api.icetypes import parse_type, widens
+from tapehouse_operator.emit.consumers import Consumers, Source, readers
 from tapehouse_operator.emit.core import Column
 from tapehouse_operator.errors import SpecError
 
@@ -44,6 +45,27 @@ def check_evolution(live: Sequence[Column], wanted: Sequence[Column], policy: Po
             _check_gone(name, policy)
     if policy.frozen:
         _check_unchanged(there, wanted, kept)
+
+
+def vanishing(live: Sequence[Column], wanted: Sequence[Column]) -> tuple[str, ...]:
+    """The names that readers use today and would not find: dropped and renamed columns."""
+    names = {column.name for column in wanted}
+    return tuple(column.name for column in live if column.name not in names)
+
+
+def check_readers(lost: Sequence[str], source: Source, consumers: Consumers) -> None:
+    """Nobody may still read what goes.
+
+    Raises:
+        SpecError: somebody does; it names all who do.
+    """
+    for name in lost:
+        if who := readers(source, name, consumers):
+            remedy = (
+                f"column {name} is read by {', '.join(who)}; change these in the same apply or "
+                "before, or keep the column and add the new one beside it"
+            )
+            raise SpecError(Reason.INCOMPATIBLE_CHANGE, "spec.columns", name, remedy)
 
 
 def _check_new(column: Column, path: str) -> None:

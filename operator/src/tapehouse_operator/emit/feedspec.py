@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from tapehouse_operator.api.base import Reason, duration
 from tapehouse_operator.api.icetypes import Primitive, parse_type
 from tapehouse_operator.api.tradefeed import Compatibility, FeedTopic, TradeFeed
+from tapehouse_operator.emit.consumers import Consumers, Source, event_readers, readers
 from tapehouse_operator.emit.events import (
     PRESETS,
     RESERVED,
@@ -137,12 +138,18 @@ def check_mapping(feed: TradeFeed, events: Sequence[Event]) -> None:
                 raise SpecError(Reason.MISSING_FIELD, f"{path}.fields", f.name, remedy)
 
 
-def check_compatibility(feed: TradeFeed, events: Sequence[Event], known: Registry) -> None:
+def check_compatibility(
+    feed: TradeFeed, events: Sequence[Event], known: Registry, consumers: Consumers
+) -> None:
     """Whether the promise of `spec.schema.compatibility` is kept towards the newest versions.
 
     Raises:
-        SpecError: with the event and the field that breaks it.
+        SpecError: with the event, the field that breaks it, and who reads that.
     """
+    name = feed.metadata.name
+    declared = {event.name for event in events}
+    for gone in (event for event in known.current if event.name not in declared):
+        _check_unread(feed, gone, event_readers(name, gone.name, consumers))
     promise = feed.spec.schema_.compatibility
     for place, now in enumerate(events):
         was = known.latest(now.name)
@@ -151,11 +158,23 @@ def check_compatibility(feed: TradeFeed, events: Sequence[Event], known: Registr
         broken = _broken(was, now, promise)
         if broken is not None:
             where = f"spec.events[{place}].fields" if feed.spec.events else "spec.preset"
+            who = readers(Source("TradeFeed", name), broken.field, consumers)
             remedy = (
                 f"field {broken.field} of event {now.name} {broken.problem}, which breaks "
-                f"{promise.value} compatibility; keep it, or declare a new event"
+                f"{promise.value} compatibility{_read_by(who)}; keep it, or declare a new event"
             )
             raise SpecError(Reason.INCOMPATIBLE_SCHEMA, where, broken.field, remedy)
+
+
+def _check_unread(feed: TradeFeed, event: Event, who: Sequence[str]) -> None:
+    if who:
+        where = "spec.events" if feed.spec.events else "spec.preset"
+        remedy = f"the event is no longer declared{_read_by(who)}; keep it, or change these first"
+        raise SpecError(Reason.INCOMPATIBLE_SCHEMA, where, event.name, remedy)
+
+
+def _read_by(who: Sequence[str]) -> str:
+    return f"; it is read by {', '.join(who)}" if who else ""
 
 
 def _broken(was: Event, now: Event, promise: Compatibility) -> Break | None:

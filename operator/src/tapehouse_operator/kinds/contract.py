@@ -82,6 +82,9 @@ class World:
     limited to the keys in `Refs.claims`."""
     tables: Mapping[str, TableState] = field(default_factory=dict)
     """By identifier, for `Refs.tables`."""
+    consumers: Mapping[ObjectKey, Observed] | None = field(default_factory=dict)
+    """The resources that look at this one, with their specs as `data`, if `Refs.consumers`; None
+    while it is not known of all whether they do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,8 @@ class Refs:
     objects: frozenset[ObjectKey] = frozenset()
     claims: frozenset[ObjectKey] = frozenset()
     tables: frozenset[str] = frozenset()
+    consumers: bool = False
+    """Whether it matters who looks at the resource."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +147,8 @@ class Verdict:
     conditions: Sequence[Condition] = ()
     children: Sequence[ChildHealth] = ()
     external: Mapping[str, str] = field(default_factory=dict)
-    columns: Mapping[str, str] = field(default_factory=dict)
-    """The kind's own status fields that printer columns show, by status field name."""
+    columns: Mapping[str, str | int] = field(default_factory=dict)
+    """The kind's own status fields, those that printer columns show among them, by name."""
 
 
 class Kind(Protocol, Generic[R, P]):
@@ -155,6 +160,16 @@ class Kind(Protocol, Generic[R, P]):
 
     def refs(self, resource: R, settings: Mapping[str, str]) -> Refs:
         """What must be seen to validate `resource`."""
+        ...
+
+    def resolve(self, resource: R, world: World) -> R:
+        """`resource` with the texts it refers to in its own spec: what a revision records.
+
+        So a text that changes elsewhere is a new revision, and the old one still has its own.
+
+        Raises:
+            SpecError: a text is not where it should be.
+        """
         ...
 
     def validate(self, resource: R, world: World) -> P:

@@ -46,6 +46,10 @@ class DashboardKind:
             )
         )
 
+    def resolve(self, resource: Dashboard, world: World) -> Dashboard:
+        """Nothing of it is elsewhere that a revision should record."""
+        return resource
+
     def validate(self, resource: Dashboard, world: World) -> DashboardPlan:
         """Refuse tables that are not there and columns they do not have."""
         spec = resource.spec

@@ -9,8 +9,9 @@ from tapehouse_operator.api.base import Condition, ConditionType, Reason, condit
 from tapehouse_operator.api.lakehousetable import LakehouseTable, LakehouseTableSpec
 from tapehouse_operator.api.tableparts import Evolution
 from tapehouse_operator.emit import iceberg
+from tapehouse_operator.emit.consumers import Source
 from tapehouse_operator.emit.core import Child, ObjectKey, Table, TableState
-from tapehouse_operator.emit.evolution import Policy, check_evolution
+from tapehouse_operator.emit.evolution import Policy, check_evolution, check_readers, vanishing
 from tapehouse_operator.emit.manifests import config_map, document
 from tapehouse_operator.emit.platform import Platform
 from tapehouse_operator.emit.sql import SqlError, inserts
@@ -74,7 +75,11 @@ class LakehouseTableKind:
         if spec.rows is not None and spec.rows.csv_from is not None:
             objects.add(_config_key(spec.rows.csv_from.config_map_key_ref.name))
         identifier = _identifier(resource, settings.get("catalogPrefix", ""))
-        return Refs(objects=frozenset(objects), tables=frozenset({identifier}))
+        return Refs(objects=frozenset(objects), tables=frozenset({identifier}), consumers=True)
+
+    def resolve(self, resource: LakehouseTable, world: World) -> LakehouseTable:
+        """Nothing of it is elsewhere that a revision should record."""
+        return resource
 
     def validate(self, resource: LakehouseTable, world: World) -> TablePlan:
         """Refuse types, keys, layouts and changes that the table cannot have."""
@@ -94,7 +99,7 @@ class LakehouseTableKind:
             sort=spec.sort,
             allow_drop=spec.evolution is Evolution.DESTRUCTIVE,
         )
-        _check_live(table, spec, world)
+        _check_live(table, name, spec, world)
         return TablePlan(
             name=name,
             table=table,
@@ -168,7 +173,7 @@ def _csv(spec: LakehouseTableSpec, world: World) -> str | None:
     return str(text)
 
 
-def _check_live(table: Table, spec: LakehouseTableSpec, world: World) -> None:
+def _check_live(table: Table, name: str, spec: LakehouseTableSpec, world: World) -> None:
     live: TableState | None = world.tables.get(table.identifier)
     if live is None or not live.exists:
         return
@@ -183,6 +188,12 @@ def _check_live(table: Table, spec: LakehouseTableSpec, world: World) -> None:
         writer=spec.stream.job if spec.stream else "",
     )
     check_evolution(live.columns, table.columns, policy)
+    if lost := vanishing(live.columns, table.columns):
+        if world.consumers is None:
+            message = f"whether anybody reads {', '.join(lost)} is not known yet"
+            raise NotReady(Reason.CONSUMERS_UNKNOWN, message)
+        specs = {at: seen.data for at, seen in world.consumers.items()}
+        check_readers(lost, Source("LakehouseTable", name), specs)
 
 
 def _written(spec: LakehouseTableSpec, world: World) -> frozenset[str]:

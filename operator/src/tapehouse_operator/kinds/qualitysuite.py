@@ -43,6 +43,10 @@ class QualitySuiteKind:
         """The target and its accepted columns."""
         return Refs(objects=frozenset(_target(resource.spec)))
 
+    def resolve(self, resource: QualitySuite, world: World) -> QualitySuite:
+        """Nothing of it is elsewhere that a revision should record."""
+        return resource
+
     def validate(self, resource: QualitySuite, world: World) -> SuitePlan:
         """Refuse a target that is not there and columns it does not have."""
         spec = resource.spec

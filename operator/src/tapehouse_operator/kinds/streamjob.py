@@ -8,6 +8,7 @@ from tapehouse_operator.api.base import (
     Condition,
     ConditionType,
     DeletionPolicy,
+    KeyRef,
     Reason,
     condition,
     duration,
@@ -123,13 +124,23 @@ class StreamJobKind:
         claims = frozenset(topic_key(sink.topic) for sink in sinks_of(spec))
         return Refs(objects=frozenset(objects), claims=claims)
 
+    def resolve(self, resource: StreamJob, world: World) -> StreamJob:
+        """With the SQL from its ConfigMap, which is as much of the job as any field."""
+        spec = resource.spec
+        if spec.sql_from is None:
+            return resource
+        sql = _referred(spec.sql_from.config_map_key_ref, world)
+        statements(sql, "spec.sqlFrom")
+        inline = spec.model_copy(update={"sql": sql, "sql_from": None})
+        return resource.model_copy(update={"spec": inline})
+
     def validate(self, resource: StreamJob, world: World) -> JobPlan:
         """Refuse SQL that cannot be a job; wait for tables that are not in sync yet."""
         platform = Platform.of(world.settings)
         spec, name = resource.spec, resource.metadata.name
         refuse_unfinished(spec)
-        sql, path = _sql(spec, world)
-        found = statements(sql, path)
+        path = "spec.sql"
+        found = statements(spec.sql or "", path)
         inputs = inputs_of(spec, {feed: _registry(feed, spec, world) for feed in _feeds(spec)})
         tables, sinks = _tables(spec), sinks_of(spec)
         check_claims((sink.topic for sink in sinks), world, "spec.outputs")
@@ -245,17 +256,14 @@ def _tables(spec: StreamJobSpec) -> list[str]:
     return [output.table for output in spec.outputs if output.table]
 
 
-def _sql(spec: StreamJobSpec, world: World) -> tuple[str, str]:
-    """The SQL and the field it comes from."""
-    if spec.sql_from is None:
-        return spec.sql or "", "spec.sql"
-    ref = spec.sql_from.config_map_key_ref
+def _referred(ref: KeyRef, world: World) -> str:
+    """The SQL that is kept in a ConfigMap."""
     config = world.objects.get(_config_key(ref.name))
     text = config.data.get(ref.key) if config else None
     if not text:
         remedy = f"ConfigMap {ref.name} has no key {ref.key}; add it"
         raise SpecError(Reason.REFERENCE_NOT_FOUND, "spec.sqlFrom", f"{ref.name}/{ref.key}", remedy)
-    return str(text), "spec.sqlFrom"
+    return str(text)
 
 
 def _registry(feed: str, spec: StreamJobSpec, world: World) -> Registry:

@@ -79,7 +79,12 @@ class TradeFeedKind:
         return Refs(
             objects=frozenset({_kafka_key(settings.get("kafkaCluster", ""))}),
             claims=frozenset(map(topic_key, topics)),
+            consumers=True,
         )
+
+    def resolve(self, resource: TradeFeed, world: World) -> TradeFeed:
+        """Nothing of it is elsewhere that a revision should record."""
+        return resource
 
     def validate(self, resource: TradeFeed, world: World) -> FeedPlan:
         """Refuse events no bridge could take and promises that would be broken."""
@@ -93,7 +98,8 @@ class TradeFeedKind:
         names = FeedNames(resource.metadata.name)
         known = world.children.get(ObjectKey("v1", "ConfigMap", names.schema))
         registry = Registry.read(known.data if known else {})
-        check_compatibility(resource, events, registry)
+        consumers = {at: seen.data for at, seen in (world.consumers or {}).items()}
+        check_compatibility(resource, events, registry, consumers)
         return FeedPlan(
             retain=resource.spec.deletion_policy is DeletionPolicy.RETAIN,
             cluster=platform.kafka_cluster,

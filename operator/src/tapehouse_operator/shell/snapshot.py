@@ -1,18 +1,23 @@
 """A namespace as it is now, read once: what the commands work on, and a backend without writes."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
+from tapehouse_operator.api.base import parse
 from tapehouse_operator.backends.client import HttpKube
 from tapehouse_operator.backends.kube import Body, Ref, Scope
 from tapehouse_operator.backends.store import Store
 from tapehouse_operator.decision import AnyKind
 from tapehouse_operator.emit.core import ObjectKey
-from tapehouse_operator.errors import Fenced
-from tapehouse_operator.kinds.contract import Key, Observed, Subject
+from tapehouse_operator.errors import Fenced, SpecError
+from tapehouse_operator.kinds.contract import Key, Observed, Refs, Subject
 from tapehouse_operator.names import API_VERSION, LABEL_OWNER, SETTINGS, owner_label
 from tapehouse_operator.rollout import REVISION_API, REVISION_KIND
+
+IDENTITY = ("apiVersion", "kind", "metadata", "spec")
+"""Of a resource's body, what its author wrote."""
 
 
 class Snapshot:
@@ -62,7 +67,7 @@ class Snapshot:
             uid=meta["uid"],
             resource_version=meta["resourceVersion"],
             generation=meta.get("generation", 0),
-            manifest={name: body[name] for name in ("apiVersion", "kind", "metadata", "spec")},
+            manifest={name: body[name] for name in IDENTITY},
             status=body.get("status") or {},
             finalizers=tuple(meta.get("finalizers") or ()),
             deleting_since=meta.get("deletionTimestamp") or "",
@@ -84,6 +89,22 @@ class Snapshot:
         """When an object was created, RFC 3339."""
         entry = self._store.get(Ref(at.api_version, at.kind, self.namespace, at.name))
         return "" if entry is None else entry.body["metadata"].get("creationTimestamp", "")
+
+    def consumers(self, key: Key) -> frozenset[ObjectKey] | None:
+        """See `ports.Backend`."""
+        wanted = ObjectKey(API_VERSION, key.kind, key.name)
+        others = (other for other in self.bodies if other != key)
+        return frozenset(
+            ObjectKey(API_VERSION, other.kind, other.name)
+            for other in others
+            if any(wanted in refs.objects for refs in self._refs(other))
+        )
+
+    def _refs(self, key: Key) -> Iterator[Refs]:
+        """What a resource looks at; nothing if it cannot be read."""
+        kind, body = self.kinds[key.kind], self.bodies[key]
+        with suppress(SpecError):
+            yield kind.refs(parse(kind.model, {k: body[k] for k in IDENTITY}), {})
 
     def claims(self, key: Key, wanted: frozenset[ObjectKey]) -> Mapping[ObjectKey, str]:
         """See `ports.Backend`."""
