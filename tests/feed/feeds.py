@@ -145,6 +145,17 @@ class Feed:
                 return float(value)
         return 0.0
 
+    def logged(self, message: str) -> list[dict[str, Any]]:
+        """What the bridge logged under `message`."""
+        lines = map(json.loads, self.log("bridge").read_text().splitlines())
+        return [line for line in lines if line["message"] == message]
+
+    def memory(self) -> int:
+        """The most bytes the bridge has had in memory."""
+        status = Path(f"/proc/{self.running['bridge'].pid}/status").read_text()
+        [peak] = [line for line in status.splitlines() if line.startswith("VmHWM:")]
+        return int(peak.split()[1]) * 1024
+
     def ready(self) -> bool:
         return self.get("/readyz")[0] == 200
 

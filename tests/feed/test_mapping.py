@@ -123,7 +123,7 @@ def test_numbers_count_per_symbol() -> None:
     for symbol, number in (("A", 1), ("B", 900), ("A", 2), ("B", 903), ("A", 3)):
         assert isinstance(receive(one, BINANCE_TRADE | {"s": symbol, "t": number}), Deliver)
     assert receive(one, BINANCE_TRADE | {"s": "B", "t": 903}) is DUPLICATE
-    assert {key: ledger.missing for key, ledger in one.keyed.items()} == {b"A": 0, b"B": 2}
+    assert {key: ledger.missing for key, ledger in one.keyed.items()} == {"A": 0, "B": 2}
 
 
 def test_trace_ids_tell_symbols_apart_and_are_the_same_in_every_run() -> None:

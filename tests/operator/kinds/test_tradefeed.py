@@ -94,6 +94,14 @@ FIELDS = FEED["spec"]["events"][0]["fields"]
             "ticks.cursor",
         ),
         (feed(replicas=2), "Unsupported", "spec.replicas", 2),
+        (feed(session={"calendar": "XMOON"}), "Invalid", "spec.session.calendar", "XMOON"),
+        (feed(session={"timezone": "Mars/Base"}), "Invalid", "spec.session.timezone", "Mars/Base"),
+        (
+            feed(session={"holidays": ["2026-02-30"]}),
+            "Invalid",
+            "spec.session.holidays[0]",
+            "2026-02-30",
+        ),
         (
             feed(
                 mapping=[

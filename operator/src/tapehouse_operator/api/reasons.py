@@ -121,6 +121,8 @@ class Reason(Documented):
     COMPATIBLE = "Compatible", "The event schemas keep their promise."
     CONNECTED = "Connected", "The workload is connected."
     NOT_CONNECTED = "NotConnected", "The workload is not ready; see its Pod and its logs."
+    FEED_SILENT = "FeedSilent", "Nothing has come for too long while the market is open."
+    BACK_PRESSURE = "BackPressure", "Reading is stopped until Kafka takes what was read."
     CONTINUOUS = "Continuous", "No sequence number is missing."
     GAP_OPEN = "GapOpen", "Sequence numbers are missing and have not been filled."
     RUNNING = "Running", "The job runs."

@@ -27,6 +27,7 @@ from tapehouse_operator.api.types import (
     Integer,
     Period,
     Quantity,
+    Size,
     Timezone,
     Topic,
 )
@@ -98,25 +99,82 @@ class Schema(Model):
     `WeakerCompatibility`. Default: BACKWARD."""
 
 
+class Scope(StrEnum):
+    """What a sequence number counts."""
+
+    FEED = "Feed"
+    KEY = "Key"
+
+
 class Continuity(Model):
     """How missing events are noticed and fetched."""
 
     sequence_field: Identifier = "sequence"
     """The field of the frame that counts. Default: sequence."""
+    scope: Scope | None = None
+    """What it counts: the events of the whole `Feed`, or those of each `Key`, such as a symbol.
+    Default: Key where frames are mapped, else Feed."""
     max_gap: Annotated[Integer, Field(ge=0, le=1_000_000_000)] | None = None
-    """A gap of more numbers than this makes the feed Degraded. Default: any gap is reported."""
+    """A gap of more numbers than this makes the feed Degraded. Default: none does; `Continuous`
+    tells of every gap in any case."""
     backfill: Boolean = False
     """Ask the source for what is missing, where it can give it. Default: false."""
+
+
+class Day(StrEnum):
+    """A day of the week."""
+
+    MON = "Mon"
+    TUE = "Tue"
+    WED = "Wed"
+    THU = "Thu"
+    FRI = "Fri"
+    SAT = "Sat"
+    SUN = "Sun"
+
+
+TimeOfDay = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", max_length=5)]
+Date = Annotated[str, Field(pattern=r"^[0-9]{4}-[01][0-9]-[0-3][0-9]$", max_length=10)]
+WORKDAYS = (Day.MON, Day.TUE, Day.WED, Day.THU, Day.FRI)
+
+
+class Hours(Model):
+    """When a market is open."""
+
+    days: Annotated[tuple[Day, ...], Field(min_length=1, max_length=7)] = WORKDAYS
+    """On which days. Default: Mon to Fri."""
+    open: TimeOfDay
+    """From when, in the session's time zone. Example: `09:30`."""
+    close: TimeOfDay
+    """Until when; at or before `open` it is the next day's. Example: `16:00`."""
 
 
 class Session(Model):
     """When silence is normal."""
 
     calendar: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$", max_length=32)] = "always"
-    """The trading calendar by market identifier code, or `always`. Default: always.
-    Example: XNYS."""
-    timezone: Timezone = "UTC"
-    """The calendar's time zone. Default: UTC. Example: America/New_York."""
+    """The trading hours of a market by its identifier code, or `always`; without its holidays,
+    which `holidays` names. Default: always. Example: XNYS."""
+    timezone: Timezone | None = None
+    """The time zone of hours and holidays. Default: the calendar's. Example: America/New_York."""
+    hours: Annotated[tuple[Hours, ...], Field(max_length=16)] = ()
+    """When the market is open, instead of the calendar's hours. Default: the calendar's."""
+    holidays: Annotated[tuple[Date, ...], Field(max_length=256)] = ()
+    """Days on which it stays closed. Default: none. Example: [2026-12-25]."""
+    silence: Period | None = None
+    """How long an open market may say nothing before the feed is `FeedSilent`. Closed hours and
+    halts of everything that trades do not count. Default: as long as it likes. Example: 1m."""
+    halt: EventName = "TradingHalt"
+    """The event after which its key does not trade. Default: TradingHalt."""
+    resume: EventName = "TradingResume"
+    """The event after which it trades again. Default: TradingResume."""
+
+
+class Spill(Model):
+    """Where frames wait while Kafka takes none, for sources that cannot wait."""
+
+    size: Size
+    """How much disk they may take; when it is full, nothing more is read. Example: 4Gi."""
 
 
 class DeadLetter(Model):
@@ -199,7 +257,10 @@ class TradeFeedSpec(Spec):
     continuity: Annotated[Continuity, Change.RESTART] = Continuity()
     """How missing events are noticed and fetched."""
     session: Annotated[Session, Change.RESTART] = Session()
-    """When silence is normal: the market's calendar. Default: never."""
+    """When silence is normal: the market's calendar. Default: always, so nothing is watched."""
+    spill: Annotated[Spill | None, Change.RESTART] = None
+    """Let frames wait on disk while Kafka takes none. Default: nothing is read meanwhile, and the
+    source waits."""
     dead_letter: Annotated[DeadLetter, Change.RESTART] = DeadLetter()
     """Where frames go that cannot be taken, with their bytes, the reason and the origin."""
     replicas: Annotated[Integer, Change.IN_PLACE, Field(ge=1, le=32)] = 1

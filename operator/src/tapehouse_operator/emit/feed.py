@@ -1,6 +1,6 @@
 """The ingest workload of a feed: its configuration and its Deployment."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,10 @@ from tapehouse_operator.emit.platform import PASSWORD_ENV, PASSWORD_KEY, KafkaAc
 CONFIG_KEY = "feed.json"
 METRICS_PORT = 9100
 SIMULATOR_PORT = 8765
+REPORT_KEY = "continuity.json"
+SPILL_DIR = "/var/lib/tapehouse/spill"
+SPILL_SLACK = 64 * 1024**2
+"""Bytes the volume may take beyond the frames, so that the bridge meets its own limit first."""
 HEADERS_DIR = "headers"
 """Where Secrets with HTTP headers are mounted, below the configuration."""
 
@@ -34,6 +38,11 @@ class FeedNames:
     def workload(self) -> str:
         """The Deployment, its KafkaUser and its ConfigMap."""
         return f"{self.feed}-feed"
+
+    @property
+    def report(self) -> str:
+        """The ConfigMap in which the bridge tells how the feed is."""
+        return f"{self.feed}-continuity"
 
     @property
     def schema(self) -> str:
@@ -64,6 +73,8 @@ class Workload:
     dead_letter_topic: str
     continuity: Mapping[str, Any]
     session: Mapping[str, Any] | None
+    spill: int
+    """Bytes of frames that may wait on disk; 0 is none."""
     kafka: KafkaAccess
     log_level: str
     image: str
@@ -85,6 +96,8 @@ def feed_config(workload: Workload) -> str:
             "cursorTopic": workload.names.cursor,
             "continuity": dict(workload.continuity),
             "session": workload.session,
+            "spill": {"path": SPILL_DIR, "bytes": workload.spill} if workload.spill else None,
+            "report": workload.names.report,
             "kafka": workload.kafka.librdkafka(),
             "logLevel": workload.log_level,
         }
@@ -104,9 +117,46 @@ def feed_deployment(workload: Workload) -> Manifest:
             for place, secret in enumerate(workload.header_secrets)
         ),
     ]
+    if workload.spill:
+        volumes.append({"name": "spill", "emptyDir": {"sizeLimit": workload.spill + SPILL_SLACK}})
     return deployment(
-        name, containers, volumes, config=feed_config(workload), replicas=workload.replicas
+        name,
+        containers,
+        volumes,
+        config=feed_config(workload),
+        replicas=workload.replicas,
+        account=name,
     )
+
+
+def feed_access(names: FeedNames, namespace: str) -> Iterator[Manifest]:
+    """The workload's account, which may change the feed's own report and nothing else."""
+    name, api = names.workload, "rbac.authorization.k8s.io"
+    rule = {
+        "apiGroups": [""],
+        "resources": ["configmaps"],
+        "resourceNames": [names.report],
+        "verbs": ["patch"],
+    }
+    yield {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}}
+    yield {
+        "apiVersion": f"{api}/v1",
+        "kind": "Role",
+        "metadata": {"name": name},
+        "rules": [rule],
+    }
+    yield {
+        "apiVersion": f"{api}/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": name},
+        "roleRef": {"apiGroup": api, "kind": "Role", "name": name},
+        "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
+    }
+
+
+def feed_report(names: FeedNames) -> Manifest:
+    """The ConfigMap the bridge writes to; what is in it is not the operator's."""
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": names.report}}
 
 
 def _bridge(workload: Workload) -> Container:
@@ -121,6 +171,7 @@ def _bridge(workload: Workload) -> Container:
         args=("bridge", f"{ROOT}{CONFIG_DIR}/{CONFIG_KEY}"),
         env=(secret_env(PASSWORD_ENV, workload.names.workload, PASSWORD_KEY),),
         mounts={"config": CONFIG_DIR, **headers},
+        scratch={"spill": SPILL_DIR} if workload.spill else {},
         ports={"metrics": METRICS_PORT},
         ready=("/readyz", METRICS_PORT),
         resources=workload.resources,

@@ -31,6 +31,8 @@ class Container:
     env: tuple[Mapping[str, Any], ...] = ()
     mounts: Mapping[str, str] = field(default_factory=dict)
     """Mount path by volume name; read only."""
+    scratch: Mapping[str, str] = field(default_factory=dict)
+    """Mount path by volume name; for the container to write to."""
     ports: Mapping[str, int] = field(default_factory=dict)
     ready: tuple[str, int] | None = None
     """Path and port of the readiness probe."""
@@ -46,10 +48,13 @@ class Container:
             "env": [root_env(), pod_ip_env(), *self.env],
             "securityContext": container_security(),
         }
-        if self.mounts:
+        if self.mounts or self.scratch:
             body["volumeMounts"] = [
-                {"name": name, "mountPath": path, "readOnly": True}
-                for name, path in self.mounts.items()
+                *(
+                    {"name": name, "mountPath": path, "readOnly": True}
+                    for name, path in self.mounts.items()
+                ),
+                *({"name": name, "mountPath": path} for name, path in self.scratch.items()),
             ]
         if self.ports:
             body["ports"] = [
@@ -78,6 +83,7 @@ def deployment(
     *,
     config: str,
     replicas: int = 1,
+    account: str = "",
 ) -> Manifest:
     """A Deployment whose old Pods are gone before new ones start.
 
@@ -87,6 +93,7 @@ def deployment(
         volumes: in Kubernetes' shape.
         config: what the Pods read; they restart when it changes.
         replicas: how many Pods.
+        account: the service account to reach the API with; empty for no access.
     """
     labels = {LABEL_APP: name}
     return {
@@ -99,18 +106,21 @@ def deployment(
             "selector": {"matchLabels": labels},
             "template": {
                 "metadata": {"labels": labels, "annotations": {ANNOTATION_CONFIG: digest(config)}},
-                "spec": pod_spec(containers, volumes),
+                "spec": pod_spec(containers, volumes, account),
             },
         },
     }
 
 
 def pod_spec(
-    containers: Sequence[Container], volumes: Sequence[Mapping[str, Any]] = ()
+    containers: Sequence[Container], volumes: Sequence[Mapping[str, Any]] = (), account: str = ""
 ) -> dict[str, Any]:
-    """A Pod's spec: no API access, no root, default seccomp profile."""
+    """A Pod's spec: no API access but by `account`, no root, default seccomp profile."""
+    access: dict[str, Any] = {"automountServiceAccountToken": bool(account)}
+    if account:
+        access["serviceAccountName"] = account
     return {
-        "automountServiceAccountToken": False,
+        **access,
         "enableServiceLinks": False,
         "securityContext": pod_security(),
         "containers": [container.manifest() for container in containers],

@@ -1,23 +1,35 @@
 """TradeFeed: topics, a user, the event schemas and the ingest workload."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tapehouse_operator.api.base import ConditionType, DeletionPolicy, Reason, condition
+from tapehouse_operator.api.base import (
+    Condition,
+    ConditionType,
+    DeletionPolicy,
+    Reason,
+    condition,
+    quantity,
+)
 from tapehouse_operator.api.sources import WebSocket
-from tapehouse_operator.api.tradefeed import Resources, Session, TradeFeed
+from tapehouse_operator.api.tradefeed import Resources, TradeFeed
 from tapehouse_operator.emit import strimzi
 from tapehouse_operator.emit.core import Child, ObjectKey
 from tapehouse_operator.emit.events import REGISTRY_KEY, Event, Registry
 from tapehouse_operator.emit.feed import (
     CONFIG_KEY,
     HEADERS_DIR,
+    REPORT_KEY,
     FeedNames,
     Workload,
+    feed_access,
     feed_config,
     feed_deployment,
+    feed_report,
 )
+from tapehouse_operator.emit.feedcalendar import session_of
 from tapehouse_operator.emit.feedspec import (
     check_compatibility,
     check_events,
@@ -66,6 +78,9 @@ class TradeFeedKind:
         (strimzi.API_VERSION, "KafkaTopic"),
         (strimzi.API_VERSION, "KafkaUser"),
         ("v1", "ConfigMap"),
+        ("v1", "ServiceAccount"),
+        ("rbac.authorization.k8s.io/v1", "Role"),
+        ("rbac.authorization.k8s.io/v1", "RoleBinding"),
         ("apps/v1", "Deployment"),
     )
 
@@ -113,7 +128,7 @@ class TradeFeedKind:
         return None
 
     def compile(self, plan: FeedPlan, revision: RevisionRef) -> Output:
-        """Topics, user, schemas, configuration, workload: in the order they are needed."""
+        """Topics, user, schemas, access, configuration, workload: as they are needed."""
         names = plan.workload.names
         schema = document(plan.registry.document(names.feed))
         return Output(
@@ -124,6 +139,8 @@ class TradeFeedKind:
                 ),
                 Child(strimzi.kafka_user(names.workload, plan.cluster, _grants(plan))),
                 Child(config_map(names.schema, {REGISTRY_KEY: schema}), retain=plan.retain),
+                *map(Child, feed_access(names, plan.workload.namespace)),
+                Child(feed_report(names)),
                 Child(config_map(names.workload, {CONFIG_KEY: feed_config(plan.workload)})),
                 Child(feed_deployment(plan.workload)),
             )
@@ -135,19 +152,21 @@ class TradeFeedKind:
         topics = [strimzi_row(applied, topic_key(topic.name)) for topic in plan.topics]
         user = strimzi_row(applied, ObjectKey(strimzi.API_VERSION, "KafkaUser", name))
         pods = _pods(applied, plan.workload)
+        report = _report(applied, plan.workload.names)
         waiting = "; ".join(f"{row.name}: {row.reason}" for row in topics if not row.ready)
         why_topics = Reason.TOPICS_NOT_READY if waiting else Reason.TOPICS_READY
-        why_pods = Reason.CONNECTED if pods.ready else Reason.NOT_CONNECTED
         return Verdict(
             conditions=(
                 condition(ConditionType.TOPICS_READY, not waiting, why_topics, waiting),
                 condition(ConditionType.SCHEMA_COMPATIBLE, True, Reason.COMPATIBLE),
-                condition(ConditionType.CONNECTED, pods.ready, why_pods, pods.reason),
+                _connected(pods, report),
+                *_continuous(report),
             ),
             children=(*topics, user, ChildHealth("Deployment", name, pods.ready, pods.reason)),
             columns={
                 "source": plan.workload.source["type"],
                 "topics": f"{sum(row.ready for row in topics)}/{len(topics)}",
+                "openGaps": report.get("openGaps", 0),
             },
         )
 
@@ -188,7 +207,8 @@ def _workload(
         mapping=[_dump(mapping) for mapping in spec.mapping] or None,
         dead_letter_topic=dead_letter_topic(feed),
         continuity=_full(spec.continuity),
-        session=None if spec.session == Session() else _full(spec.session),
+        session=session_of(spec.session, events),
+        spill=int(quantity(spec.spill.size)) if spec.spill else 0,
         kafka=kafka,
         log_level=platform.log_level,
         image=platform.image_feed,
@@ -232,16 +252,59 @@ def _full(model: Any) -> dict[str, Any]:
 
 
 def _grants(plan: FeedPlan) -> list[strimzi.Grant]:
-    """Write what it fills; read it back, to learn after a crash what is already there."""
+    """Write what it fills; read it back, to learn after a crash what is already there.
+
+    Dead letters may be deleted too: that is how they are purged.
+    """
     operations = ("Describe", "Read", "Write")
     return [
         *(strimzi.Grant("topic", topic.name, operations) for topic in plan.topics),
+        strimzi.Grant("topic", plan.workload.dead_letter_topic, ("Delete",)),
         strimzi.group(plan.workload.names.workload),
     ]
 
 
 def _kafka_key(cluster: str) -> ObjectKey:
     return ObjectKey(strimzi.API_VERSION, "Kafka", cluster)
+
+
+def _report(applied: Applied, names: FeedNames) -> Mapping[str, Any]:
+    """What the bridge last told; empty before it told anything."""
+    live = applied.children.get(ObjectKey("v1", "ConfigMap", names.report))
+    text = live.data.get(REPORT_KEY) if live else None
+    document: dict[str, Any] = json.loads(text) if text else {}
+    return document
+
+
+def _connected(pods: Health, report: Mapping[str, Any]) -> Condition:
+    kind = ConditionType.CONNECTED
+    if not pods.ready:
+        return condition(kind, False, Reason.NOT_CONNECTED, pods.reason)
+    if held := report.get("held"):
+        return condition(kind, False, Reason.BACK_PRESSURE, f"reading is stopped: {held}")
+    if since := report.get("silent"):
+        message = f"nothing has come since {since}, while the market is open"
+        return condition(kind, False, Reason.FEED_SILENT, message)
+    return condition(kind, True, Reason.CONNECTED)
+
+
+def _continuous(report: Mapping[str, Any]) -> Iterator[Condition]:
+    """Nothing is known before the bridge has told; a gap counts when it is larger than allowed."""
+    if not report:
+        return
+    kind, gaps = ConditionType.CONTINUOUS, report["openGaps"]
+    if not gaps:
+        yield condition(kind, True, Reason.CONTINUOUS, counts=False)
+        return
+    shown = ", ".join(map(_range, report["gaps"][:3]))
+    message = f"{report['missing']} numbers are missing in {gaps} gaps: {shown}"
+    message += ", …" if gaps > 3 else ""
+    yield condition(kind, False, Reason.GAP_OPEN, message, counts=report["tooLarge"])
+
+
+def _range(gap: Mapping[str, Any]) -> str:
+    numbers = f"{gap['first']}" + (f"-{gap['last']}" if gap["last"] > gap["first"] else "")
+    return f"{gap['key']} {numbers}".lstrip()
 
 
 def _pods(applied: Applied, workload: Workload) -> Health:

@@ -11,6 +11,7 @@ import click
 import yaml
 
 from tapehouse_operator.errors import Rejected, Unavailable
+from tapehouse_operator.shell import feeds
 from tapehouse_operator.shell.commands import COMMANDS
 
 ENTRY_POINTS = "tapehouse.commands"
@@ -47,7 +48,7 @@ def main() -> None:
     """Market-data pipelines as five Kubernetes resources."""
 
 
-for command in COMMANDS:
+for command in (*COMMANDS, *feeds.COMMANDS):
     main.add_command(command)
 
 

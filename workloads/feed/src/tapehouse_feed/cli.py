@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,7 @@ from tapehouse_feed.config import (
     headers,
     kafka_client,
     load,
+    seconds,
 )
 from tapehouse_feed.deadletters import DeadLetters, Letter
 from tapehouse_feed.simulator import server
@@ -121,7 +123,7 @@ def show(file: Path, **filters: str | None) -> None:
     """Everything about each letter; bytes that are not text are escaped."""
     with _dead_letters(file) as letters:
         for letter in letters.letters(_wanted(**filters)):
-            for name in ("place", "received_at", "reason", "detail", "trace_id", "seq"):
+            for name in ("place", "received_at", "reason", "detail", "trace_id", "seq", "origin"):
                 click.echo(f"{name + ':':<13}{getattr(letter, name)}")
             click.echo(f"{'bytes:':<13}{len(letter.value)}")
             click.echo(letter.value.decode("utf-8", "backslashreplace") + "\n")
@@ -140,11 +142,23 @@ def replay(file: Path, **filters: str | None) -> None:
 
 @deadletters.command()
 @FILE
-@click.option("--before", metavar="TIME", required=True, help="Letters received before TIME.")
-def purge(file: Path, before: str) -> None:
-    """Delete the letters received before a time."""
+@click.option("--before", metavar="TIME", help="Letters received before TIME (ISO-8601).")
+@click.option("--older-than", metavar="AGE", help="Letters older than AGE, such as 7d.")
+@click.option("--replayed", is_flag=True, help="Letters that have been replayed.")
+def purge(file: Path, before: str | None, older_than: str | None, replayed: bool) -> None:
+    """Delete letters from the oldest on, up to the first that is to be kept.
+
+    That is how Kafka deletes. `spec.deadLetter.retention` does the same by itself.
+    """
+    if not (before or older_than or replayed):
+        raise click.UsageError("say which: --before TIME, --older-than AGE or --replayed")
     with _dead_letters(file) as letters:
-        click.echo(f"{letters.purge(_wanted(before=before))} purged")
+        wanted = _wanted(before=_earlier(before, older_than))
+        done = letters.replayed() if replayed else None
+        purged = letters.purge(
+            lambda letter: wanted(letter) and (done is None or letter.place in done)
+        )
+    click.echo(f"{purged} purged")
 
 
 @contextmanager
@@ -159,6 +173,18 @@ def _dead_letters(file: Path) -> Iterator[DeadLetters]:
         raise click.ClickException(str(error)) from None
     finally:
         letters.close()
+
+
+def _earlier(before: str | None, older_than: str | None) -> str | None:
+    """The moment that both options give, the earlier where there are two."""
+    moments = [times.normalise(before)] if before else []
+    if older_than:
+        try:
+            age = seconds(older_than)
+        except ConfigError as error:
+            raise click.BadParameter(str(error), param_hint="--older-than") from None
+        moments.append(times.from_micros(int((time.time() - age) * 1e6)))
+    return min(moments, default=None)
 
 
 def _wanted(

@@ -1,10 +1,12 @@
 """`feed.json`: what the operator wrote for this feed, read with errors that name the field."""
 
+import datetime as dt
 import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 import msgspec
 from tapehouse_tape.events import Event
@@ -67,15 +69,44 @@ class Continuity(msgspec.Struct, frozen=True, rename="camel"):
     """How missing events are noticed and fetched."""
 
     sequence_field: str = "sequence"
+    scope: Literal["Feed", "Key"] | None = None
+    """What numbers count: the whole feed or each key; None: the key where frames are mapped."""
     max_gap: int | None = None
     backfill: bool = False
+
+
+class Hours(msgspec.Struct, frozen=True):
+    """When a market is open, on which days (Monday is 0), in its own time."""
+
+    days: tuple[int, ...]
+    open: dt.time
+    close: dt.time
+
+
+class Halts(msgspec.Struct, frozen=True):
+    """The events by which a market says that one of its instruments does not trade."""
+
+    halt: str
+    resume: str
 
 
 class Session(msgspec.Struct, frozen=True, rename="camel"):
     """When silence is normal."""
 
-    calendar: str = "always"
     timezone: str = "UTC"
+    hours: tuple[Hours, ...] = ()
+    """Empty: always open."""
+    holidays: tuple[dt.date, ...] = ()
+    silence: str | None = None
+    """How long an open market may say nothing; None: as long as it likes."""
+    halts: Halts | None = None
+
+
+class SpillTo(msgspec.Struct, frozen=True):
+    """Where frames wait while Kafka takes none, and how many bytes of them."""
+
+    path: str
+    bytes: int
 
 
 class When(msgspec.Struct, frozen=True):
@@ -117,7 +148,16 @@ class FeedConfig(msgspec.Struct, frozen=True, rename="camel"):
     mapping: tuple[FrameMapping, ...] | None = None
     continuity: Continuity = Continuity()
     session: Session | None = None
+    spill: SpillTo | None = None
+    report: str | None = None
+    """The ConfigMap in which to say what must be known outside; None: nowhere."""
     log_level: str = "INFO"
+
+    @property
+    def counts_per_key(self) -> bool:
+        """Whether sequence numbers count per key."""
+        scope = self.continuity.scope
+        return self.mapping is not None if scope is None else scope == "Key"
 
     def topics(self) -> list[str]:
         """Every event topic once, in the order of the events."""
@@ -189,8 +229,25 @@ def _check(path: Path, config: FeedConfig) -> None:
             raise ConfigError(
                 f"{path}: mapping.event: {mapping.event!r} is not one of {', '.join(names)}"
             )
+    if config.session:
+        _check_session(path, config.session)
     if isinstance(config.source, SimulatorSource):
         _check_simulator(path, config.source)
+
+
+def _check_session(path: Path, session: Session) -> None:
+    try:
+        ZoneInfo(session.timezone)
+    except (ValueError, OSError):
+        zone = session.timezone
+        raise ConfigError(
+            f"{path}: session.timezone: {zone!r}: give an IANA name such as America/New_York"
+        ) from None
+    if session.silence is not None:
+        try:
+            seconds(session.silence)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: session.silence: {error}") from None
 
 
 def _check_simulator(path: Path, source: SimulatorSource) -> None:
@@ -237,9 +294,12 @@ __all__ = [
     "FieldMapping",
     "FilesSource",
     "FrameMapping",
+    "Halts",
+    "Hours",
     "Session",
     "SimulatorSource",
     "Source",
+    "SpillTo",
     "WebSocketSource",
     "headers",
     "kafka_client",

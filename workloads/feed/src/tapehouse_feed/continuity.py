@@ -9,7 +9,7 @@ import msgspec
 MAX_GAPS = 10_000
 
 
-class Gap(msgspec.Struct, array_like=True):
+class Gap(msgspec.Struct, array_like=True, frozen=True):
     """The missing numbers `first` to `last`, noticed at `opened_at` (µs since 1970)."""
 
     first: int
@@ -20,6 +20,18 @@ class Gap(msgspec.Struct, array_like=True):
     def size(self) -> int:
         """How many numbers are missing."""
         return self.last - self.first + 1
+
+
+class Filled(msgspec.Struct):
+    """The numbers `first` to `last` of a gap that opened at `opened_at` came, the last at
+    `closed_at` (µs since 1970)."""
+
+    first: int
+    last: int
+    opened_at: int
+    closed_at: int
+    by: str
+    """`arrival`: late or out of order; `backfill`: the source was asked for them again."""
 
 
 @dataclass(slots=True)
@@ -39,6 +51,10 @@ class Ledger:
     """Gaps filled completely since the start."""
     lost: int = 0
     """Numbers given up because there were more than `MAX_GAPS` gaps."""
+    by: str = "arrival"
+    """What a number that fills a gap now is due to."""
+    filled: list[Filled] = field(default_factory=list)
+    """What has filled gaps, until somebody takes note of it."""
 
     def is_new(self, number: int) -> bool:
         """Whether `number` has not been seen."""
@@ -61,7 +77,7 @@ class Ledger:
                 self._open(Gap(number + 1, self.low - 1, now), 0)
             self.low = number
         else:
-            self._fill(number)
+            self._fill(number, now)
 
     @property
     def missing(self) -> int:
@@ -78,11 +94,12 @@ class Ledger:
         index = bisect_right(self.gaps, number, key=lambda gap: gap.first) - 1
         return index if index >= 0 and number <= self.gaps[index].last else None
 
-    def _fill(self, number: int) -> None:
+    def _fill(self, number: int, now: int) -> None:
         index = self._find(number)
         if index is None:
             return
         gap = self.gaps[index]
+        self._note(number, gap.opened_at, now)
         parts = [
             Gap(gap.first, number - 1, gap.opened_at),
             Gap(number + 1, gap.last, gap.opened_at),
@@ -91,10 +108,16 @@ class Ledger:
         self.gaps[index : index + 1] = left
         self.closed += not left
 
+    def _note(self, number: int, opened_at: int, now: int) -> None:
+        newest = self.filled[-1] if self.filled else None
+        if newest and (newest.last + 1, newest.opened_at) == (number, opened_at):
+            newest.last, newest.closed_at = number, now
+        elif len(self.filled) < MAX_GAPS:
+            self.filled.append(Filled(number, number, opened_at, now, self.by))
+
     def copy(self) -> "Ledger":
         """A ledger of the same numbers, for writing down while this one goes on."""
-        gaps = [Gap(gap.first, gap.last, gap.opened_at) for gap in self.gaps]
-        return Ledger(self.high, gaps, self.low)
+        return Ledger(self.high, list(self.gaps), self.low)
 
 
 @dataclass(slots=True)
@@ -111,7 +134,7 @@ class Replay:
 
     def begin(self, ledger: Ledger) -> None:
         """Ask for every gap above the floor, from the next connection on."""
-        self.until = ledger.high
+        self.until, ledger.by = ledger.high, "backfill"
 
     def wanted(self, ledger: Ledger, before: int) -> bool:
         """Whether there are gaps to ask for that opened before `before` (µs since 1970)."""
@@ -131,14 +154,15 @@ class Replay:
 
     def _settle(self, ledger: Ledger) -> None:
         if self.until is not None and ledger.high is not None and ledger.high > self.until:
-            self.floor, self.until = self.until, None
+            self.floor, self.until, ledger.by = self.until, None, "arrival"
 
 
-def resumed(high: int, gaps: Iterable[Gap], later: Iterable[int], now: int) -> Ledger:
+def resumed(high: int, gaps: Iterable[Gap], later: Iterable[int], now: int, low: int = 0) -> Ledger:
     """The ledger after a restart: the written one, and the numbers found beyond it."""
-    ledger = Ledger(high, list(gaps))
+    ledger = Ledger(high, list(gaps), low)
     for number in sorted(later):
         if ledger.is_new(number):
             ledger.observe(number, now)
     ledger.opened = ledger.closed = 0
+    ledger.filled.clear()
     return ledger

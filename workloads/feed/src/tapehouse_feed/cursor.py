@@ -9,8 +9,10 @@ from typing import Any
 import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from tapehouse_feed import logs
 from tapehouse_feed.config import FilesSource, SimulatorSource, Source, WebSocketSource
 from tapehouse_feed.continuity import Gap
+from tapehouse_feed.session import keyed_trace
 
 Offsets = dict[str, dict[str, int]]
 STREAM = 16
@@ -30,16 +32,26 @@ class Version(msgspec.Struct):
     complete: bool = False
 
 
-class Cursor(msgspec.Struct):
-    """Everything up to `sequence` but `gaps` is acknowledged.
+class Stand(msgspec.Struct, array_like=True):
+    """Of one key: every number from `low` to `high` is acknowledged but those in `gaps`."""
+
+    high: int
+    low: int
+    gaps: list[Gap]
+
+
+class Cursor(msgspec.Struct, omit_defaults=True):
+    """Everything from `low` up to `sequence` but `gaps` is acknowledged.
 
     Later events, where there are any, lie at `offsets` or beyond. `sequence` is None before the
-    first event.
+    first event, and where numbers count per key: then `keys` tells.
     """
 
     sequence: int | None
     offsets: Offsets
     gaps: list[Gap] = []
+    low: int = 0
+    keys: dict[str, Stand] = {}
     file: Version | None = None
     """What was read, where the source is files: each has a cursor of its own."""
 
@@ -67,7 +79,8 @@ class Journal:
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",
                 "enable.partition.eof": True,
-            }
+            },
+            logger=logs.KAFKA,
         )
 
     def close(self) -> None:
@@ -116,29 +129,38 @@ class Journal:
         """Everything in a topic now."""
         return self.between({}, self.ends([topic]))
 
-    def later(self, cursor: Cursor, ends: Offsets, stream: str, optional: str) -> set[int]:
-        """The sequence numbers of this stream written from the cursor's offsets to `ends`.
+    def later(
+        self, cursor: Cursor, ends: Offsets, stream: str, optional: str
+    ) -> dict[str, set[int]]:
+        """The numbers of this stream written from the cursor's offsets to `ends`, by key.
 
-        Raises `KafkaException` when a topic but `optional` cannot be read.
+        Those of a feed that counts as one have the key ``""``. Raises `KafkaException` when a
+        topic but `optional` cannot be read.
         """
+        found: dict[str, set[int]] = {}
         must = {topic: partitions for topic, partitions in ends.items() if topic != optional}
-        found = self._sequences(cursor.offsets, must, stream)
+        self._numbers(cursor.offsets, must, stream, found)
         try:
             may = {topic: partitions for topic, partitions in ends.items() if topic == optional}
-            found |= self._sequences(cursor.offsets, may, stream)
+            self._numbers(cursor.offsets, may, stream, found)
         except KafkaException as error:
             extra = {"topic": optional, "error": error.args[0].str()}
             log.warning("not readable: a crash may repeat its last records", extra=extra)
         return found
 
-    def _sequences(self, starts: Offsets, ends: Offsets, stream: str) -> set[int]:
-        found: set[int] = set()
+    def _numbers(
+        self, starts: Offsets, ends: Offsets, stream: str, found: dict[str, set[int]]
+    ) -> None:
         for message in self.between(starts, ends):
             headers = dict(message.headers() or ())
             trace, number = header(headers.get("trace_id")), header(headers.get("seq"))
-            if trace.startswith(stream) and number.isdecimal():
-                found.add(int(number))
-        return found
+            if not number.isdecimal():
+                continue
+            key = header(message.key()) or header(headers.get("key"))
+            if trace.startswith(stream):
+                found.setdefault("", set()).add(int(number))
+            elif trace == keyed_trace(stream.encode(), key, int(number)).decode():
+                found.setdefault(key, set()).add(int(number))
 
     def _bounds(self, topic: str, partition: int) -> tuple[int, int]:
         low, high = self._consumer.get_watermark_offsets(

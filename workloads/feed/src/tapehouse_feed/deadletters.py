@@ -10,11 +10,13 @@ import msgspec
 from confluent_kafka import KafkaError, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from tapehouse_feed import logs
 from tapehouse_feed.config import FeedConfig
 from tapehouse_feed.cursor import Journal, Offsets, header
 from tapehouse_feed.mapping import Mapper
 from tapehouse_feed.session import Deliver, Session
 
+ORIGIN = ("source_topic", "source_partition", "source_offset")
 REPLAYED = "replayed_from"
 """Header of a replayed record: `partition:offset` of its dead letter."""
 TIMEOUT = 60.0
@@ -31,6 +33,8 @@ class Letter:
     received_at: str
     trace_id: str
     seq: str
+    origin: str
+    """`topic:partition:offset` of what stood in a topic already; empty for a frame."""
     value: bytes
 
     @property
@@ -87,7 +91,7 @@ class DeadLetters:
         What passes goes to its topic with the trace id of its dead letter. Raises `RuntimeError`
         when Kafka does not take a record; run again, nothing is written twice.
         """
-        done = self._replayed()
+        done = self.replayed()
         letters = list(self.letters(wanted))
         todo = [letter for letter in letters if letter.place not in done]
         ends = self._journal.settled_ends(self._config.topics())
@@ -97,24 +101,29 @@ class DeadLetters:
         return Outcome(len(sent), bad, len(letters) - len(todo))
 
     def purge(self, before: Wanted) -> int:
-        """Delete the letters that `before` holds for, and how many; it holds for the oldest first.
+        """Delete from each partition the oldest letters that `before` holds for; how many.
 
-        Raises `KafkaException` when that is not allowed.
+        Kafka deletes from the beginning only: what lies beyond the first letter that is to be
+        kept stays. Raises `KafkaException` when that is not allowed.
         """
         last: dict[int, int] = {}
+        kept: set[int] = set()
         purged = 0
-        for letter in self.letters(before):
+        for letter in self.letters(lambda _: True):
+            if letter.partition in kept or not before(letter):
+                kept.add(letter.partition)
+                continue
             last[letter.partition] = letter.offset + 1
             purged += 1
         topic = self._config.dead_letter_topic
         places = [TopicPartition(topic, number, offset) for number, offset in last.items()]
         if places:
-            admin = AdminClient(self._client)
+            admin = AdminClient(self._client, logger=logs.KAFKA)
             for future in admin.delete_records(places).values():
                 future.result()
         return purged
 
-    def _replayed(self) -> set[str]:
+    def replayed(self) -> set[str]:
         """The places replayed so far, those of a replay that was cut short included."""
         state = Replayed([])
         for message in self._journal.records(self._config.cursor_topic):
@@ -176,7 +185,8 @@ class DeadLetters:
 
     def _producer(self) -> Producer:
         return Producer(
-            {**self._client, "enable.idempotence": True, "partitioner": "murmur2_random"}
+            {**self._client, "enable.idempotence": True, "partitioner": "murmur2_random"},
+            logger=logs.KAFKA,
         )
 
 
@@ -192,5 +202,6 @@ def _letter(message: Message) -> Letter:
         received_at,
         trace_id,
         seq,
+        ":".join(header(headers[name]) for name in ORIGIN if name in headers),
         message.value() or b"",
     )

@@ -1,7 +1,6 @@
 """What a bridge tells Prometheus, and whether it is ready."""
 
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -26,12 +25,12 @@ class Latency:
         self._counts = [0] * (len(BUCKETS) + 1)
         self._sum = 0.0
 
-    def observe(self, began: float) -> None:
-        """Count what began at `began` (UNIX seconds) and ends now."""
-        seconds = max(0.0, time.time() - began)
+    def observe(self, seconds: float, times: int) -> None:
+        """Count what took so long and happened so many times."""
+        seconds = max(0.0, seconds)
         index = next((i for i, bound in enumerate(BUCKETS) if seconds <= bound), len(BUCKETS))
-        self._counts[index] += 1
-        self._sum += seconds
+        self._counts[index] += times
+        self._sum += seconds * times
 
     def family(self, name: str, help_: str, feed: str) -> Metric:
         """The histogram as Prometheus wants it."""

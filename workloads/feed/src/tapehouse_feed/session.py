@@ -8,50 +8,34 @@ from typing import Annotated, Any
 import msgspec
 from tapehouse_tape import times
 from tapehouse_tape.events import Codec, Event, Invalid, Reason
-from tapehouse_tape.rules import non_finite
 
+from tapehouse_feed.actions import (
+    DUPLICATE,
+    HANDSHAKE,
+    SKIPS,
+    UNMAPPED,
+    Action,
+    DeadLetter,
+    Deliver,
+    Headers,
+    Skip,
+)
 from tapehouse_feed.continuity import Ledger
 from tapehouse_feed.mapping import Mapper, decoded
+from tapehouse_feed.refusals import MAX_EVENT, check_utf8, corrected, not_an_envelope, unusable
 
-Headers = list[tuple[str, str | bytes | None]]
-MAX_FRAME = 10 * 1024 * 1024
-"""The largest frame taken, in bytes; a larger one closes the connection."""
-MAX_EVENT = 900_000
-"""The largest event in bytes: topics take records of 1 MiB unless told otherwise."""
-
-
-class Deliver(msgspec.Struct, gc=False):
-    """Write a checked event to its topic."""
-
-    topic: str
-    key: bytes
-    value: bytes
-    headers: Headers
-    event_time: str | None
-    """As it came: canonical or not, of the data or of nobody."""
-
-
-class DeadLetter(msgspec.Struct, gc=False):
-    """Keep a frame that could not be taken, as it came."""
-
-    value: bytes
-    headers: Headers
-    reason: Reason
-    detail: str
-    trace_id: bytes
-
-
-class Skip(msgspec.Struct, gc=False, frozen=True):
-    """Nothing to write."""
-
-    why: str
-
-
-HANDSHAKE = Skip("handshake")
-DUPLICATE = Skip("duplicate")
-UNMAPPED = Skip("unmapped")
-SKIPS = (HANDSHAKE, DUPLICATE, UNMAPPED)
-Action = Deliver | DeadLetter | Skip
+__all__ = [
+    "DUPLICATE",
+    "HANDSHAKE",
+    "MAX_EVENT",
+    "UNMAPPED",
+    "Action",
+    "DeadLetter",
+    "Deliver",
+    "Session",
+    "Skip",
+    "keyed_trace",
+]
 
 _Sequence = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
@@ -59,21 +43,27 @@ _Sequence = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 class _Route(msgspec.Struct, gc=False):
     """What is fixed for one kind of event, looked up once."""
 
+    name: str
     codec: Codec
     topic: str
     headers: Headers
-    decode: Callable[[bytes], Any]
+    decode: Callable[[bytes | msgspec.Raw], Any]
     key: Callable[[Any], Any]
-    event_time: Callable[[Any], str | None] | None
+    time: Callable[[Any], Any]
+    """The event time as it came; `""` where the event has none, which is not of this second."""
+    has_one_time: bool
+    """Whether the event time is all there is to look at beyond types and rules."""
+    taken: int = 0
 
 
 class Session:
-    """One feed's conversation: checks, routes, and keeps the ledger of its sequence.
+    """One feed's conversation: checks, routes, and keeps the ledgers of its numbers.
 
     `stream` is 16 hexadecimal digits that name the source and `run` 16 that name this run: a trace
     id is the stream and the sequence number, or the run and a count where there is none, so that
     the same event of a source has the same trace id in every run. With a `mapper`, frames are
-    foreign and their numbers count per key.
+    foreign. `per_key` says that numbers count per key, as those of foreign frames do by default:
+    each key then has a ledger of its own.
     """
 
     def __init__(
@@ -86,12 +76,12 @@ class Session:
         ledger: Ledger | None = None,
         sequence_field: str = "sequence",
         mapper: Mapper | None = None,
+        per_key: bool | None = None,
     ) -> None:
         self.feed = feed
         self.ledger = ledger or Ledger()
-        self.keyed: dict[bytes, Ledger] = {}
-        """The ledgers of a mapped feed, by key."""
-        self.events: Counter[str] = Counter({event.name: 0 for event in events})
+        self.keyed: dict[str, Ledger] = {}
+        """The ledgers where numbers count per key, by key."""
         self.dead: Counter[Reason] = Counter(dict.fromkeys(Reason, 0))
         self.skipped: Counter[str] = Counter({skip.why: 0 for skip in SKIPS})
         self.follow(stream, self.ledger)
@@ -99,11 +89,20 @@ class Session:
         self._unnumbered = 0
         self._now = 0
         self._received = times.from_micros(0)
-        self._ingested: tuple[str, str | bytes | None] = ("ingested_at", None)
+        self._second = ""
+        """The second of the newest event time, with its point."""
+        self._ingested: tuple[str, bytes] = ("ingested_at", b"")
         self._mapper = mapper
+        self._per_key = mapper is not None if per_key is None else per_key
         self._routes = {event.name: _route(feed, event) for event in events}
         decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_envelope(sequence_field))
         self._open = decoder.decode
+        self._counts_as_one = mapper is None and not self._per_key
+
+    @property
+    def events(self) -> Counter[str]:
+        """Events taken, by kind."""
+        return Counter({name: route.taken for name, route in self._routes.items()})
 
     @property
     def frames(self) -> int:
@@ -111,9 +110,9 @@ class Session:
         return self.events.total() + self.dead.total() + self.skipped.total()
 
     @property
-    def ledgers(self) -> list[Ledger]:
-        """Every ledger: one per key when the feed is mapped."""
-        return list(self.keyed.values()) if self._mapper else [self.ledger]
+    def ledgers(self) -> dict[str, Ledger]:
+        """Every ledger by its key; a feed that counts as one has the key ``""``."""
+        return self.keyed if self._per_key else {"": self.ledger}
 
     def follow(self, stream: str, ledger: Ledger) -> None:
         """Go on with another stream of numbers: those of the next file."""
@@ -127,34 +126,57 @@ class Session:
         self.keyed.clear()
 
     def receive(self, frame: bytes, now: int) -> Action:
-        """What to do with `frame`, received at `now` (µs since 1970). Never raises."""
+        """What to do with `frame`, received at `now` (µs since 1970). Never raises.
+
+        The usual frame - the next number, nothing to put right - goes straight through here;
+        whatever is unusual about another, the careful way finds out.
+        """
         if now != self._now:
             self._clock(now)
-        sequence: int | None = None
-        ledger = self.ledger
         try:
-            if self._mapper is not None:
-                return self._foreign(frame, self._mapper)
-            envelope = self._envelope(frame)
-            kind, sequence = envelope.event_type, envelope.sequence
-            if kind is msgspec.UNSET:
-                return self._skip(HANDSHAKE)
-            if sequence is None:
-                trace = self._trace_id(None)
-            elif sequence - 1 == ledger.high or ledger.is_new(sequence):
-                trace = self._numbered_trace % sequence
-            else:
-                return self._skip(DUPLICATE)
-            data = bytes(envelope.data)
-            action: Action = self._event(kind, data, envelope.timestamp, sequence, trace)
-        except Invalid as invalid:
-            action = self._dead_letter(frame, invalid, sequence)
-        if sequence is not None:
-            if sequence - 1 == ledger.high:
-                ledger.high = sequence
-            else:
-                ledger.observe(sequence, now)
-        return action
+            if not frame.isascii():
+                # msgspec passes over members it does not decode; Kafka's readers will not.
+                frame.decode()
+            envelope = self._open(frame)
+            sequence = envelope.sequence
+            is_next = sequence - 1 == self.ledger.high and self._counts_as_one
+            if not is_next or len(frame) > MAX_EVENT:
+                return self._receive_with_care(frame, now)
+            route, data = self._routes[envelope.event_type], envelope.data
+            event = route.decode(data)
+            key, time = str(route.key(event) or "").encode(), route.time(event)
+            # As most times share their second with the one before, that much need not be parsed.
+            is_canonical = (
+                time[:20] == self._second
+                and len(time) == 27
+                and time[26] == "Z"
+                and time[20:26].isdigit()
+                and time.isascii()
+            )
+            is_usual = (is_canonical and route.has_one_time) or self._is_usual(route, event)
+            if not key or not is_usual:
+                return self._receive_with_care(frame, now)
+        except (KeyError, TypeError, ValueError, RecursionError, Invalid):
+            return self._receive_with_care(frame, now)
+        self.ledger.high = sequence
+        route.taken += 1
+        headers: Headers = [
+            *route.headers,
+            ("trace_id", self._numbered_trace % sequence),
+            self._ingested,
+            ("seq", b"%d" % sequence),
+        ]
+        return Deliver(route.topic, key, bytes(data), headers, time)
+
+    def _is_usual(self, route: _Route, event: Any) -> bool:
+        """Whether a decoded event can be written as it came."""
+        codec = route.codec
+        codec.check_decimals(event)
+        usual = codec.has_canonical_times(event)
+        time = route.time(event)
+        if usual and time and time[19] == ".":
+            self._second = time[:20]
+        return usual
 
     def receive_row(self, frame: bytes | Invalid, number: int, original: bytes, now: int) -> Action:
         """What to do with row `number` of a file, of which `frame` was made. Never raises.
@@ -175,89 +197,99 @@ class Session:
     def _row(self, frame: bytes | Invalid, number: int) -> Action:
         if isinstance(frame, Invalid):
             raise frame
-        trace = self._trace_id(number)
-        if self._mapper is not None:
-            mapped = self._mapper.apply(decoded(_utf8(frame)))
-            if mapped is None:
-                return self._skip(UNMAPPED)
-            return self._event(mapped.event, mapped.data, None, number, trace)
-        envelope = self._envelope(frame)
-        if envelope.event_type is msgspec.UNSET:
-            return self._skip(HANDSHAKE)
-        data = bytes(envelope.data)
-        return self._event(envelope.event_type, data, envelope.timestamp, number, trace)
+        opened = self._opened(frame)
+        if isinstance(opened, Skip):
+            return self._skip(opened)
+        return self._event(opened, number, self._trace_id(number))
+
+    def _receive_with_care(self, frame: bytes, now: int) -> Action:
+        number, key = None, ""
+        try:
+            opened = self._opened(frame)
+            if isinstance(opened, Skip):
+                return self._skip(opened)
+            number = opened.sequence
+            if number is None:
+                return self._event(opened, None, self._trace_id(None))
+            key = self._key_of(opened) if self._per_key else ""
+            if not self._ledger(key).is_new(number):
+                return self._skip(DUPLICATE)
+            action: Action = self._event(opened, number, self._trace_id(number, key))
+        except Invalid as invalid:
+            action = self._dead_letter(frame, invalid, number, key)
+        if number is not None and (key or not self._per_key):
+            # A bad frame has come too: its number is not missing.
+            self._ledger(key).observe(number, now)
+        return action
+
+    def _ledger(self, key: str) -> Ledger:
+        return self.keyed.setdefault(key, Ledger()) if self._per_key else self.ledger
 
     def _clock(self, now: int) -> None:
         self._now, self._received = now, times.from_micros(now)
         self._ingested = "ingested_at", self._received.encode()
 
-    def _envelope(self, frame: bytes) -> Any:
+    def _opened(self, frame: bytes) -> "_Opened | Skip":
+        """A frame as an event that is not checked yet, or why there is none in it."""
+        if self._mapper is not None:
+            mapped = self._mapper.apply(decoded(check_utf8(frame)))
+            if mapped is None:
+                return UNMAPPED
+            return _Opened(mapped.event, mapped.data, mapped.sequence)
         try:
-            # msgspec passes over members it does not decode; Kafka's readers will not.
             frame.decode()
-            return self._open(frame)
+            envelope = self._open(frame)
         except (ValueError, RecursionError) as error:
-            raise _not_an_envelope(frame, error) from None
+            raise not_an_envelope(frame, error) from None
+        if envelope.event_type is msgspec.UNSET:
+            return HANDSHAKE
+        data = bytes(envelope.data)
+        return _Opened(envelope.event_type, data, envelope.sequence, envelope.timestamp)
 
     def _skip(self, skip: Skip) -> Skip:
         self.skipped[skip.why] += 1
         return skip
 
-    def _foreign(self, frame: bytes, mapper: Mapper) -> Action:
-        mapped = mapper.apply(decoded(_utf8(frame)))
-        if mapped is None:
-            return self._skip(UNMAPPED)
-        number = mapped.sequence
-        if number is None:
-            return self._event(mapped.event, mapped.data, None, None, self._trace_id(None))
-        key = self._key_of(mapped.event, mapped.data)
-        ledger = self.keyed.setdefault(key, Ledger())
-        if not ledger.is_new(number):
-            return self._skip(DUPLICATE)
-        identity = b"%s\0%s\0%d" % (self._stream, key, number)
-        trace = blake2b(identity, digest_size=16).hexdigest().encode()
+    def _key_of(self, opened: "_Opened") -> str:
+        """The key alone, before the rest is checked; empty where there is none."""
+        route = self._routes.get(opened.event)
         try:
-            return self._event(mapped.event, mapped.data, None, number, trace)
-        finally:
-            # A bad frame has come too: its number is not missing.
-            ledger.observe(number, self._now)
+            members = msgspec.json.decode(opened.data, type=dict[str, Any])
+        except (msgspec.DecodeError, RecursionError):
+            return ""
+        key = members.get(route.codec.event.key) if route else None
+        return "" if key is None else str(key)
 
-    def _key_of(self, event: str, data: bytes) -> bytes:
-        """The key alone, before the rest is checked: foreign numbers count per key."""
-        key = msgspec.json.decode(data).get(self._routes[event].codec.event.key)
-        return str(key).encode()
-
-    def _event(
-        self, kind: str, data: bytes, envelope_time: object, sequence: int | None, trace: bytes
-    ) -> Deliver:
+    def _event(self, opened: "_Opened", sequence: int | None, trace: bytes) -> Deliver:
+        kind, data = opened.event, opened.data
         route = self._routes.get(kind)
         if route is None:
             known = ", ".join(self._routes)
             raise Invalid(Reason.UNKNOWN_EVENT, f"{kind[:128]!r} is none of {known}")
         if data[:1] != b"{" or len(data) > MAX_EVENT:
-            raise _unusable(data)
+            raise unusable(data)
         codec = route.codec
         try:
             event = route.decode(data)
         except (msgspec.DecodeError, RecursionError) as error:
             raise codec.explain(data, error) from None
-        if codec.decimals:
-            codec.check_decimals(event)
+        codec.check_decimals(event)
         if not codec.has_canonical_times(event):
-            data = _corrected(codec, event, data, envelope_time, self._received)
+            data = corrected(codec, event, data, opened.timestamp, self._received)
         key = route.key(event)
         if key is None or key == "":
             raise Invalid(Reason.MISSING_FIELD, f"{codec.event.key}: the key of {kind} is empty")
         headers = [*route.headers, ("trace_id", trace), self._ingested]
         if sequence is not None:
             headers.append(("seq", b"%d" % sequence))
-        self.events[kind] += 1
-        time = route.event_time(event) if route.event_time else None
-        return Deliver(route.topic, str(key).encode(), data, headers, time)
+        route.taken += 1
+        return Deliver(route.topic, str(key).encode(), data, headers, route.time(event) or None)
 
-    def _dead_letter(self, frame: bytes, invalid: Invalid, sequence: int | None) -> DeadLetter:
+    def _dead_letter(
+        self, frame: bytes, invalid: Invalid, sequence: int | None, key: str = ""
+    ) -> DeadLetter:
         self.dead[invalid.reason] += 1
-        trace = self._trace_id(sequence)
+        trace = self._trace_id(sequence, key)
         headers: Headers = [
             ("reason", invalid.reason.value),
             ("detail", invalid.detail.encode("utf-8", "replace")[:1024]),
@@ -267,13 +299,32 @@ class Session:
         ]
         if sequence is not None:
             headers.append(("seq", str(sequence)))
+        if key:
+            headers.append(("key", key.encode("utf-8", "replace")))
         return DeadLetter(frame, headers, invalid.reason, invalid.detail, trace)
 
-    def _trace_id(self, sequence: int | None) -> bytes:
-        if sequence is not None:
-            return self._numbered_trace % sequence
-        self._unnumbered += 1
-        return self._unnumbered_trace % self._unnumbered
+    def _trace_id(self, sequence: int | None, key: str = "") -> bytes:
+        if sequence is None:
+            self._unnumbered += 1
+            return self._unnumbered_trace % self._unnumbered
+        if self._per_key:
+            return keyed_trace(self._stream, key, sequence)
+        return self._numbered_trace % sequence
+
+
+class _Opened(msgspec.Struct, gc=False):
+    """A frame's event before it is checked."""
+
+    event: str
+    data: bytes
+    sequence: int | None
+    timestamp: Any = None
+
+
+def keyed_trace(stream: bytes, key: str, number: int) -> bytes:
+    """The trace id of event `number` of `key`, where numbers count per key."""
+    identity = b"%s\0%s\0%d" % (stream, key.encode("utf-8", "replace"), number)
+    return blake2b(identity, digest_size=16).hexdigest().encode()
 
 
 def _envelope(sequence_field: str) -> type[msgspec.Struct]:
@@ -298,53 +349,14 @@ def _route(feed: str, event: Event) -> _Route:
         ("source", feed.encode()),
         ("schema_id", event.schema_id.encode()),
     ]
-    return _Route(codec, event.topic, headers, codec.decode, codec.key, codec.event_time)
 
-
-def _utf8(frame: bytes) -> bytes:
-    try:
-        frame.decode()
-    except UnicodeDecodeError as error:
-        raise _not_utf8(frame, error) from None
-    return frame
-
-
-def _not_utf8(frame: bytes, error: UnicodeDecodeError) -> Invalid:
-    detail = f"byte {error.start} is 0x{frame[error.start]:02x}: {error.reason}"
-    return Invalid(Reason.NOT_UTF8, detail)
-
-
-def _not_an_envelope(frame: bytes, error: Exception) -> Invalid:
-    if isinstance(error, RecursionError):
-        return Invalid(Reason.NOT_JSON, "nested too deeply")
-    if isinstance(error, UnicodeDecodeError):
-        return _not_utf8(frame, error)
-    infinite = non_finite(frame)
-    if infinite is not None:
-        return Invalid(Reason.RULE, f"{infinite} is not a finite number")
-    if not isinstance(error, msgspec.ValidationError):
-        return Invalid(Reason.NOT_JSON, str(error))
-    if str(error).startswith("Expected `object`") and " - at " not in str(error):
-        return Invalid(Reason.NOT_AN_OBJECT, str(error))
-    return Invalid(Reason.WRONG_TYPE, str(error))
-
-
-def _unusable(data: bytes) -> Invalid:
-    if len(data) > MAX_EVENT:
-        detail = f"the event has {len(data)} bytes, at most {MAX_EVENT} are taken"
-        return Invalid(Reason.TOO_LARGE, detail)
-    found = data[:32].decode("utf-8", "replace") or "nothing"
-    return Invalid(Reason.MISSING_DATA, f"data must be an object, found {found}")
-
-
-def _corrected(
-    codec: Codec, event: Any, data: bytes, envelope_time: object, received: str
-) -> bytes:
-    """`data` with its times put right and every other member's bytes as they were."""
-    fallback = received if envelope_time is None else envelope_time
-    if not isinstance(fallback, str):
-        raise Invalid(Reason.BAD_TIMESTAMP, f"timestamp: {fallback!r} is not text")
-    members = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
-    for name, text in codec.corrected_times(event, fallback).items():
-        members[name] = msgspec.Raw(msgspec.json.encode(text))
-    return msgspec.json.encode(members)
+    return _Route(
+        event.name,
+        codec,
+        event.topic,
+        headers,
+        codec.decode,
+        codec.key,
+        codec.event_time or (lambda _: ""),
+        has_one_time=bool(codec.event_time) and not codec.other_times and not codec.decimals,
+    )

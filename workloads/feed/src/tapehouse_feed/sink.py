@@ -1,18 +1,21 @@
 """Records to Kafka: idempotent, every one acknowledged, bounded while it is under way."""
 
 import logging
+import time
 from collections import deque
 from collections.abc import Mapping
-from functools import partial
+from pathlib import Path
 from typing import Any
 
+import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from tapehouse_tape.events import Reason
 
-from tapehouse_feed.continuity import Ledger
+from tapehouse_feed import logs
+from tapehouse_feed.actions import Headers
 from tapehouse_feed.cursor import Offsets
 from tapehouse_feed.metrics import Latency
-from tapehouse_feed.session import Headers
+from tapehouse_feed.partitions import Lanes, reached
 
 MAX_IN_FLIGHT = 20_000
 """Unacknowledged records at which reading stops; it goes on at half of that."""
@@ -20,8 +23,8 @@ MAX_KILOBYTES = 128 * 1024
 MAX_MESSAGE = 16 * 1024 * 1024
 CUT = 900_000
 """What a dead letter is cut to when its topic takes no larger record."""
-SAMPLE = 32
-"""Every so many records one is asked when and where it arrived."""
+TELL = 500
+"""Milliseconds between the producer's accounts of what is acknowledged."""
 
 log = logging.getLogger("tapehouse.bridge")
 
@@ -30,37 +33,42 @@ class DeliveryError(Exception):
     """Kafka refused a record for good."""
 
 
-class Epoch:
-    """The records between two marks."""
+class _Partition(msgspec.Struct):
+    acked_msgid: int = 0
 
-    __slots__ = ("acked", "ends", "ledger", "produced", "report", "sink")
 
-    def __init__(self, sink: "Sink", ends: Offsets) -> None:
-        self.sink = sink
-        self.produced = 0
-        self.acked = 0
-        self.ends = ends
-        """Every record of a later epoch gets an offset of at least these."""
-        self.report = self.delivered
-        self.ledger: Ledger | None = None
-        """The ledger when the epoch ended."""
+class _Topic(msgspec.Struct):
+    partitions: dict[int, _Partition] = {}
 
-    def delivered(self, error: KafkaError | None, message: Message) -> None:
-        """The delivery report of one record."""
-        if error is None:
-            self.acked += 1
-        else:
-            self.sink.failed(self, error, message)
 
-    def sampled(self, began: float, error: KafkaError | None, message: Message) -> None:
-        """The delivery report of one record in `SAMPLE`; it came in at `began`, UNIX seconds."""
-        self.delivered(error, message)
-        if error is None:
-            self.sink.sample(began, message)
+class _Account(msgspec.Struct):
+    """What of librdkafka's statistics counts here: the number of records each partition has
+    acknowledged, in the order they were produced."""
+
+    topics: dict[str, _Topic] = {}
+
+
+_account = msgspec.json.Decoder(_Account, strict=False)
+
+
+class Mark(msgspec.Struct):
+    """A moment: what had been produced by then, and what will be true once it is acknowledged."""
+
+    counts: dict[str, list[int]]
+    state: Any
+    """The caller's: where the feed stood."""
+    offsets: Offsets
+    """Every record produced later gets an offset of at least these."""
+    spent: list[Path]
+    """Files that are not needed any more then."""
 
 
 class Sink:
-    """The producer of one bridge, and which of its records are acknowledged."""
+    """The producer of one bridge, and which of its records are acknowledged.
+
+    A delivery report costs as much as producing the record, so none is asked for but of failures:
+    what is acknowledged is known from the producer's own counts, twice a second.
+    """
 
     def __init__(
         self, client: Mapping[str, Any], dead_letter_topic: str, feed: str, latency: Latency
@@ -76,106 +84,137 @@ class Sink:
                 "message.max.bytes": MAX_MESSAGE,
                 "queue.buffering.max.messages": 5 * MAX_IN_FLIGHT,
                 "queue.buffering.max.kbytes": MAX_KILOBYTES,
-            }
+                "delivery.report.only.error": True,
+                "statistics.interval.ms": TELL,
+                "stats_cb": self._told,
+            },
+            logger=logs.KAFKA,
         )
         self._produce = self._producer.produce
         self._dead_letters = dead_letter_topic
         self._feed = feed
         self._latency = latency
-        self._ends: Offsets = {}
-        self._epoch = Epoch(self, {})
-        self._closed: deque[Epoch] = deque()
+        self.lanes = Lanes({})
+        self.offsets: Offsets = {}
+        """Ends that the topics have reached: whatever is produced from now on lies beyond."""
+        self._acked: dict[str, dict[int, int]] = {}
+        self._marks: deque[Mark] = deque()
+        self._marked = 0
         self._waiting: deque[tuple[str, bytes | None, bytes, Headers, int]] = deque()
-        self._acked = 0
+        self._batches: deque[tuple[int, int, float]] = deque()
+        """Records produced up to and in each batch, and when it came in, UNIX seconds."""
+        self._batched = 0
         self.failure: DeliveryError | None = None
 
     def start(self, ends: Offsets) -> None:
-        """Begin the first epoch; `ends` are the topics' ends before anything is written."""
-        self._ends = {topic: dict(partitions) for topic, partitions in ends.items()}
+        """Get ready to write to the topics of `ends`: their ends before anything is written."""
+        self.lanes = Lanes(ends)
+        self.advance(ends)
+
+    def advance(self, ends: Offsets) -> None:
+        """Take note of ends that the topics have reached."""
+        self.offsets = ends
 
     def write(
         self, topic: str, key: bytes | None, value: bytes, headers: Headers, now: int
     ) -> None:
         """Send one record stamped `now` (µs since 1970), or hold it until there is room."""
-        epoch = self._epoch
-        epoch.produced += 1
+        lane = self.lanes.by_topic[topic]
+        partition = lane.known.get(key)  # type: ignore[arg-type]
+        if partition is None:
+            partition = lane.place(key)
         if self._waiting:
             self._waiting.append((topic, key, value, headers, now))
             return
-        report = epoch.report
-        if epoch.produced % SAMPLE == 0:
-            report = partial(epoch.sampled, now / 1e6)
         try:
-            self._produce(topic, value, key, -1, report, None, now // 1000, headers)
+            self._produce(topic, value, key, partition, self._failed, None, now // 1000, headers)
+            lane.counts[partition] += 1
         except BufferError:
             self._waiting.append((topic, key, value, headers, now))
 
+    def batch(self, began: int) -> None:
+        """What was written since the last call came in at `began`, µs since 1970."""
+        produced = self.lanes.produced
+        if produced > self._batched:
+            self._batches.append((produced, produced - self._batched, began / 1e6))
+            self._batched = produced
+
     def poll(self) -> None:
-        """Take delivery reports, then send what waits for room."""
+        """Take reports, then send what waits for room."""
         self._producer.poll(0)
-        while self._waiting:
-            try:
-                topic, key, value, headers, now = self._waiting[0]
-                report = self._epoch.report
-                self._produce(topic, value, key, -1, report, None, now // 1000, headers)
-            except BufferError:
-                return
-            self._waiting.popleft()
+        waiting, self._waiting = self._waiting, deque()
+        while waiting and not self._waiting:
+            self.write(*waiting.popleft())
+        self._waiting.extend(waiting)
+        if self._batches:
+            self._observe()
+
+    def _observe(self) -> None:
+        """Count how long the batches took that are acknowledged by now."""
+        acked, now = self.acked, time.time()
+        while self._batches and self._batches[0][0] <= acked:
+            _, records, began = self._batches.popleft()
+            self._latency.observe(now - began, records)
 
     @property
     def in_flight(self) -> int:
         """Records written and not acknowledged."""
-        return sum(epoch.produced - epoch.acked for epoch in (*self._closed, self._epoch))
+        return len(self._producer) + len(self._waiting)
 
     @property
     def acked(self) -> int:
         """Records acknowledged since the start."""
-        return self._acked + sum(epoch.acked for epoch in (*self._closed, self._epoch))
+        return max(0, self.lanes.produced - len(self._producer))
 
     @property
     def is_full(self) -> bool:
         """Whether reading must stop."""
-        return bool(self._waiting) or self.in_flight >= MAX_IN_FLIGHT
+        return bool(self._waiting) or len(self._producer) >= MAX_IN_FLIGHT
 
     @property
     def has_room(self) -> bool:
         """Whether reading may go on after it stopped."""
-        return not self._waiting and self.in_flight <= MAX_IN_FLIGHT // 2
+        return not self._waiting and len(self._producer) <= MAX_IN_FLIGHT // 2
 
-    def mark(self, ledger: Ledger) -> None:
-        """End the epoch here: what it holds is everything `ledger` has seen so far.
+    @property
+    def holds_back(self) -> bool:
+        """Whether records wait for room: seen by the session, but not produced."""
+        return bool(self._waiting)
 
-        Records that wait for room are not in an epoch's reports yet, so nothing is marked then.
+    @property
+    def has_news(self) -> bool:
+        """Whether anything was produced since the last mark."""
+        return self.lanes.produced > self._marked
+
+    def mark(self, state: Any, spent: list[Path]) -> None:
+        """Remember this moment until everything produced so far is acknowledged.
+
+        Not while records are held back, for `state` knows of them.
         """
-        if self._waiting or not self._epoch.produced:
-            return
-        self._epoch.ledger = ledger.copy()
-        self._closed.append(self._epoch)
-        ends = {topic: dict(partitions) for topic, partitions in self._ends.items()}
-        self._epoch = Epoch(self, ends)
+        self._marked = self.lanes.produced
+        self._marks.append(Mark(self.lanes.counts(), state, self.offsets, spent))
 
-    def complete(self) -> tuple[Ledger, Offsets] | None:
-        """The newest mark up to which all is acknowledged, once, with offsets to look from."""
-        reached: Ledger | None = None
-        while self._closed and self._closed[0].acked == self._closed[0].produced:
-            epoch = self._closed.popleft()
-            self._acked += epoch.acked
-            reached = epoch.ledger
-        if reached is None:
-            return None
-        following = self._closed[0] if self._closed else self._epoch
-        return reached, following.ends
+    def complete(self) -> Mark | None:
+        """The newest mark up to which all is acknowledged, once."""
+        done: Mark | None = None
+        spent: list[Path] = []
+        idle = self.in_flight == 0
+        while self._marks and (idle or reached(self._marks[0].counts, self._acked)):
+            done = self._marks.popleft()
+            spent += done.spent
+        return msgspec.structs.replace(done, spent=spent) if done else None
 
-    def sample(self, began: float, message: Message) -> None:
-        """Learn how long a record took and where its partition is at least."""
-        self._latency.observe(began)
-        topic, partition, offset = message.topic(), message.partition(), message.offset()
-        if topic is not None and partition is not None and offset is not None:
-            partitions = self._ends.setdefault(topic, {})
-            partitions[str(partition)] = max(partitions.get(str(partition), 0), offset + 1)
+    def _told(self, statistics: str) -> None:
+        """Take the producer's account of what is acknowledged."""
+        for name, topic in _account.decode(statistics).topics.items():
+            self._acked[name] = {
+                number: partition.acked_msgid for number, partition in topic.partitions.items()
+            }
 
-    def failed(self, epoch: Epoch, error: KafkaError, message: Message) -> None:
+    def _failed(self, error: KafkaError | None, message: Message) -> None:
         """A record that will never arrive: too large is a dead letter, all else ends the bridge."""
+        if error is None:
+            return
         value, topic = message.value() or b"", message.topic()
         if error.code() != KafkaError.MSG_SIZE_TOO_LARGE or len(value) <= CUT:
             self.failure = self.failure or DeliveryError(f"{topic}: {error.str()}")
@@ -189,9 +228,10 @@ class Sink:
         if topic == self._dead_letters:
             headers.append(("truncated", str(len(value))))
             value = value[:CUT]
-        self._producer.produce(
-            self._dead_letters, value, on_delivery=epoch.delivered, headers=headers
-        )
+        self.write(self._dead_letters, None, value, headers, time.time_ns() // 1000)
+        for mark in self._marks:
+            # What held the record holds its letter now.
+            mark.counts[self._dead_letters] = list(self.lanes.by_topic[self._dead_letters].counts)
 
     def put(self, topic: str, key: str, value: bytes) -> None:
         """Write a cursor; a lost one is made good by the next."""
@@ -202,6 +242,8 @@ class Sink:
 
     def flush(self, timeout: float) -> int:
         """Wait until everything is acknowledged; how many are not after `timeout` seconds."""
-        left = self._producer.flush(timeout)
+        self._producer.flush(timeout)
         self.poll()
-        return left + len(self._waiting)
+        if self._waiting:
+            self._producer.flush(timeout)
+        return self.in_flight

@@ -105,7 +105,7 @@ class Codec:
         self._time_paths = tuple(f"`$.{name}`" for name in self.times)
         self.other_times = tuple(name for name in self.times if name != event.event_time)
         self.has_canonical_times: Callable[[Any], bool] = _times_check(
-            self.event_time, tuple(map(attrgetter, self.other_times))
+            event.event_time, self.other_times
         )
         """Whether the event time is there and every time is in canonical form."""
         self.decimals: tuple[tuple[str, Decimal], ...] = tuple(
@@ -158,23 +158,22 @@ class Codec:
         return corrected
 
 
-def _times_check(
-    event_time: Callable[[Any], str | None] | None,
-    others: Sequence[Callable[[Any], str | None]],
-) -> Callable[[Any], bool]:
+def _times_check(event_time: str | None, others: Sequence[str]) -> Callable[[Any], bool]:
     is_canonical = times.is_canonical
+    own = attrgetter(event_time) if event_time else None
+    rest = tuple(map(attrgetter, others))
 
-    def own(event: Any) -> bool:
-        if event_time is None:
-            return True
-        text = event_time(event)
+    def usual(event: Any) -> bool:
+        text = own(event)  # type: ignore[misc]
         return text is not None and is_canonical(text)
 
     def every(event: Any) -> bool:
-        texts = [read(event) for read in others]
-        return own(event) and all(text is None or is_canonical(text) for text in texts)
+        texts = [read(event) for read in rest]
+        return (own is None or usual(event)) and all(
+            text is None or is_canonical(text) for text in texts
+        )
 
-    return every if others else own
+    return usual if own and not rest else every
 
 
 def _canonical(name: str, text: str) -> str:

@@ -10,12 +10,15 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import picows
 
-from tapehouse_feed.session import MAX_FRAME
+MAX_FRAME = 10 * 1024 * 1024
+"""The largest frame taken, in bytes; a larger one closes the connection."""
 
 FIRST_WAIT = 0.1
 LONGEST_WAIT = 30.0
 GOOD = 2
 """A connection that brought so many frames was a good one: the next is made at once."""
+
+_TEXT, _BINARY = picows.WSMsgType.TEXT, picows.WSMsgType.BINARY
 
 log = logging.getLogger("tapehouse.bridge")
 
@@ -23,8 +26,8 @@ log = logging.getLogger("tapehouse.bridge")
 class Receiver(Protocol):
     """Who takes the frames."""
 
-    def receive(self, frame: bytes, now: int) -> None:
-        """Take a frame read at `now`, µs since 1970."""
+    def receive(self, frames: list[bytes], now: int) -> None:
+        """Take frames read together at `now`, µs since 1970."""
 
     def next_sequence(self) -> int | None:
         """The first number to ask for, or None to take what comes."""
@@ -92,6 +95,8 @@ class WebSocket:
             extra_headers=self._headers,
             max_frame_size=MAX_FRAME,
             enable_auto_ping=True,
+            # Pings come to the listener, so that it sees the end of every read.
+            enable_auto_pong=False,
             auto_ping_idle_timeout=self._heartbeat,
             auto_ping_reply_timeout=self._heartbeat,
         )
@@ -123,6 +128,11 @@ class WebSocket:
         if self._transport:
             self._transport.underlying_transport.resume_reading()
 
+    def bear_with_us(self) -> None:
+        """While reading is stopped, an answer to a ping is not missed: it cannot be read."""
+        if self._transport:
+            self._transport.notify_user_specific_pong_received()
+
     def reconnect(self) -> None:
         """Ask again, from what the receiver wants next."""
         if self._transport:
@@ -136,42 +146,53 @@ class WebSocket:
 
 
 class _Listener(picows.WSListener):
-    """One connection; puts messages together that came in several frames."""
+    """One connection; hands on together what was read together."""
 
-    def __init__(self, receive: Callable[[bytes, int], None]) -> None:
+    def __init__(self, receive: Callable[[list[bytes], int], None]) -> None:
         self._receive = receive
+        self._read: list[bytes] = []
         self._parts: list[bytes] = []
         self._size = 0
-        self._now = 0
         self.frames = 0
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
-        # One clock reading for all frames that were read from the socket together.
-        now = self._now or time.time_ns() // 1000
-        self._now = 0 if frame.last_in_buffer else now
-        self.frames += 1
+        kind = frame.msg_type
+        if frame.fin and (kind is _TEXT or kind is _BINARY):
+            self._read.append(frame.get_payload_as_bytes())
+        else:
+            self._unusual(transport, frame)
+        if frame.last_in_buffer:
+            self._hand_on()
+
+    def on_ws_disconnected(self, transport: picows.WSTransport) -> None:
+        self._hand_on()
+
+    def _hand_on(self) -> None:
+        if frames := self._read:
+            self._read = []
+            self.frames += len(frames)
+            self._receive(frames, time.time_ns() // 1000)
+
+    def _unusual(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
+        """Control frames, and messages that come in several frames."""
         kind = frame.msg_type
         if kind is picows.WSMsgType.CLOSE:
             transport.send_close(frame.get_close_code(), frame.get_close_message())
             transport.disconnect()
-        elif frame.fin and not self._parts:
-            if kind is picows.WSMsgType.TEXT or kind is picows.WSMsgType.BINARY:
-                self._receive(frame.get_payload_as_bytes(), now)
-        else:
-            self._fragment(transport, frame, now)
+        elif kind is picows.WSMsgType.PING:
+            transport.send_pong(frame.get_payload_as_bytes())
+        elif kind is not picows.WSMsgType.PONG:
+            self._fragment(transport, frame)
 
-    def _fragment(self, transport: picows.WSTransport, frame: picows.WSFrame, now: int) -> None:
-        if frame.msg_type in (picows.WSMsgType.PING, picows.WSMsgType.PONG):
-            return
+    def _fragment(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
         self._parts.append(frame.get_payload_as_bytes())
         self._size += frame.payload_size
         if self._size > MAX_FRAME:
             transport.send_close(picows.WSCloseCode.MESSAGE_TOO_BIG)
             transport.disconnect()
         elif frame.fin:
-            whole = b"".join(self._parts)
+            self._read.append(b"".join(self._parts))
             self._parts, self._size = [], 0
-            self._receive(whole, now)
 
 
 def asking_from(url: str, first: int | None) -> str:

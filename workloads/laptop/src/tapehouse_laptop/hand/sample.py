@@ -87,7 +87,7 @@ def take(
     source = config.source
     if isinstance(source, feeds.SimulatorSource):
         for frame in islice(Simulator(source).frames(1), frames):
-            sampler.receive(frame, time_ns() // 1000)
+            sampler.receive([frame], time_ns() // 1000)
     elif isinstance(source, WebSocketSource):
         asyncio.run(_listen(source, sampler, headers or {}, timeout))
     else:
@@ -115,9 +115,10 @@ class _Sampler:
         self.taken = 0
         self.done = asyncio.Event()
 
-    def receive(self, frame: bytes, now: int) -> None:
-        """Take a frame."""
-        self._shown(frame, self._session.receive(frame, now))
+    def receive(self, frames: list[bytes], now: int) -> None:
+        """Take frames that were read together."""
+        for frame in frames:
+            self._shown(frame, self._session.receive(frame, now))
 
     def next_sequence(self) -> int | None:
         """From now on."""

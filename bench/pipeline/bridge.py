@@ -1,11 +1,12 @@
 """The bridge against its ceiling and a peer: events per CPU-second, interleaved.
 
-    .venv/bin/python bench/feed/bridge.py --bootstrap 127.85.0.20:9092 [--events 60000] [--rounds 5]
+    .venv/bin/python -m bench.pipeline.bridge [--events 60000] [--rounds 5] [--bootstrap HOST:PORT]
 
-`ceiling` only produces ready-made records with the same headers, keys and delivery reports;
-`bare` without headers; `peer` is a bridge of `websockets` and `json`; `bridge` is ours. All read
-the same frames (the peers and ours from a socket), write to the same topics and count CPU-seconds
-of their own process. A warm-up round is thrown away.
+`ceiling` only produces ready-made records with the same headers, keys and a delivery report each;
+`bare` without headers; `peer` is a bridge of `websockets` and `json` that writes the same headers;
+`bridge` is ours. All read the same frames (the peer and ours from a socket), write to topics of
+the same shape and count CPU-seconds of their own process, the client library's threads included.
+A warm-up round is thrown away. Without --bootstrap a broker is started for the occasion.
 """
 
 import argparse
@@ -17,9 +18,10 @@ import os
 import statistics
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
@@ -35,7 +37,10 @@ from tapehouse_feed.simulator import Exchange
 from tapehouse_feed.simulator.server import encode, stamp
 from tapehouse_tape.events import load_preset
 
+from tests.feed.broker import Broker
+
 SYMBOLS = ("AAPL", "MSFT", "GOOG")
+NET = "127.86.0"
 SETTINGS = {"linger.ms": 5, "compression.type": "lz4", "enable.idempotence": True}
 
 
@@ -165,7 +170,6 @@ def peer(bootstrap: str, prefix: str, count: int, url: str) -> float:
 
 
 def bridge(bootstrap: str, prefix: str, count: int, url: str) -> float:
-    home = Path(mkdtemp(prefix="bench-feed-"))
     document = {
         "feed": prefix,
         "source": {"type": "websocket", "url": url},
@@ -174,12 +178,13 @@ def bridge(bootstrap: str, prefix: str, count: int, url: str) -> float:
         "cursorTopic": f"{prefix}.cursor",
         "kafka": {"bootstrap.servers": bootstrap},
     }
-    file = home / "feed.json"
-    file.write_text(json.dumps(document))
-    config = load(file)
+    with TemporaryDirectory(prefix="bench-feed-") as home:
+        file = Path(home) / "feed.json"
+        file.write_text(json.dumps(document))
+        config = load(file)
 
     async def main() -> float:
-        one = Bridge(config, dict(config.kafka), "127.85.0.31")
+        one = Bridge(config, dict(config.kafka), f"{NET}.31")
         working = asyncio.create_task(one.run(0))
         while not one.received:
             await asyncio.sleep(0.01)
@@ -214,31 +219,52 @@ def _run(queue: Any, work: Callable[..., float], arguments: tuple[Any, ...]) -> 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--bootstrap", required=True)
+    parser.add_argument("--bootstrap", default="")
     parser.add_argument("--events", type=int, default=60_000)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    host, port = "127.85.0.32", 8765
+    with _broker(options.bootstrap) as bootstrap:
+        compare(bootstrap, options.events, options.rounds)
+
+
+@contextmanager
+def _broker(bootstrap: str) -> Iterator[str]:
+    """The address given, or that of a broker of our own."""
+    if bootstrap:
+        yield bootstrap
+        return
+    with TemporaryDirectory(prefix="bench-kafka-") as home:
+        broker = Broker(Path(home), f"{NET}.20")
+        try:
+            broker.start()
+            yield broker.bootstrap
+        finally:
+            broker.stop()
+
+
+def compare(bootstrap: str, events: int, rounds: int) -> None:
+    """Run everything in turns and print what each did per CPU-second."""
+    host, port = f"{NET}.32", 8765
     spawn = multiprocessing.get_context("spawn")
-    server = spawn.Process(target=flood, args=(host, port, options.events), daemon=True)
+    server = spawn.Process(target=flood, args=(host, port, events), daemon=True)
     server.start()
     time.sleep(5)
     rates: dict[str, list[float]] = {}
     try:
-        for number in range(options.rounds + 1):
+        for number in range(rounds + 1):
             for work in (bare, ceiling, peer, bridge):
                 prefix = f"b{os.getpid()}-{number}-{work.__name__}"
-                topics(options.bootstrap, prefix)
-                arguments = (options.bootstrap, prefix, options.events, f"ws://{host}:{port}/")
+                topics(bootstrap, prefix)
+                arguments = (bootstrap, prefix, events, f"ws://{host}:{port}/")
                 queue = spawn.Queue()
                 process = spawn.Process(target=_run, args=(queue, work, arguments))
                 process.start()
                 used = queue.get(timeout=300)
                 process.join()
                 if number:
-                    rates.setdefault(work.__name__, []).append(options.events / used)
+                    rates.setdefault(work.__name__, []).append(events / used)
                 print(
-                    f"{number} {work.__name__:8} {options.events / used:10,.0f} events/CPU-s",
+                    f"{number} {work.__name__:8} {events / used:10,.0f} events/CPU-s",
                     flush=True,
                 )
     finally:

@@ -1,0 +1,268 @@
+"""A stream job as the operator compiles it against the same SQL by hand, per CPU-second.
+
+    .venv/bin/python -m bench.pipeline.decode [--records 400000] [--rounds 5] [--net 127.87.0]
+
+The same trades, in a real broker, are read to their end by one Flink of parallelism 2:
+
+`json`    plain Flink: its own JSON format, the SQL as a user of Flink would write it
+`avro`    the same, of records in Avro
+`raw`     the ceiling: the bytes are read and not looked at
+`ours`    our compiled inputs: `tapehouse-json`, every record checked, what is no event kept
+
+and counted (`read`), made into minutes (`windows`) or appended to Iceberg (`land`). Figures are
+records per second of the processor, of the whole JVM, median of the rounds; the variants take
+turns, a first round is thrown away.
+"""
+
+import argparse
+import json
+import os
+import random
+import statistics
+import subprocess
+import uuid
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from confluent_kafka import Producer
+from confluent_kafka.admin import NewTopic
+from tapehouse_laptop import jars, toolchain
+from tapehouse_operator.api.icetypes import parse_type
+from tapehouse_operator.emit.ddl import Clock, Input, flink_type, input_ddl
+from tapehouse_operator.emit.deadletters import dead_letters
+from tapehouse_operator.emit.events import PRESETS, on_topic
+from tapehouse_operator.emit.flink import SQL_CONFIGURATION
+
+from tests.feed.broker import Broker
+
+(TRADE,) = on_topic(PRESETS["market/v1"], "raw.trades")
+CLOCK = Clock(timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=1))
+LETTERS = "market.dead-letters"
+AVRO_JAR = "org.apache.flink:flink-sql-avro:2.1.0"
+COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
+BOUNDED = "'scan.startup.mode' = 'earliest-offset', 'scan.bounded.mode' = 'latest-offset'"
+FIELDS = [(f.name, flink_type(parse_type(f.type))) for f in TRADE.fields]
+NAMES = ", ".join(f"`{name}`" for name, _ in FIELDS)
+LANDED = f"{NAMES}, kafka_partition, kafka_offset, ingested_at, trace_id"
+MINUTES = (
+    "SELECT symbol, window_start, MIN(price), MAX(price), SUM(quantity), SUM(price * quantity), "
+    "COUNT(*) FROM TABLE(TUMBLE(TABLE {input}, DESCRIPTOR(event_time), INTERVAL '1' MINUTE)) "
+    "GROUP BY symbol, window_start, window_end"
+)
+QUERIES = {
+    "read": f"INSERT INTO nothing SELECT {LANDED} FROM {{input}}",
+    "windows": f"INSERT INTO minutes {MINUTES}",
+    "land": f"INSERT INTO lake.bronze.{{table}} SELECT {LANDED} FROM {{input}}",
+}
+COLUMNS = (
+    ", ".join(f"`{name}` {type_}" for name, type_ in FIELDS)
+    + ", kafka_partition INT, kafka_offset BIGINT, ingested_at TIMESTAMP_LTZ(6), trace_id STRING"
+)
+
+
+def trades(count: int) -> Iterator[bytes]:
+    """Trades as the simulator's are, a thousand to a second of event time."""
+    pick = random.Random(7)
+
+    def identity() -> str:
+        return str(uuid.UUID(int=pick.getrandbits(128)))
+
+    for number in range(count):
+        second, micros = divmod(number * 1000, 1_000_000)
+        yield json.dumps(
+            {
+                "event_id": identity(),
+                "timestamp": f"2026-11-20T{second // 3600:02}:{second // 60 % 60:02}:"
+                f"{second % 60:02}.{micros:06}Z",
+                "trade_id": identity(),
+                "symbol": f"SYM{pick.randrange(50)}",
+                "price": round(pick.uniform(1, 500), 2),
+                "quantity": pick.randrange(1, 1000),
+                "buy_order_id": identity(),
+                "sell_order_id": identity(),
+                "buyer_agent_id": f"agent-{pick.randrange(1000)}",
+                "seller_agent_id": f"agent-{pick.randrange(1000)}",
+                "is_aggressive_buy": pick.random() < 0.5,
+            },
+            separators=(",", ":"),
+        ).encode()
+
+
+def load(broker: Broker, count: int) -> None:
+    names = ("trades", "avro", LETTERS)
+    broker.create(*(NewTopic(name, 2, 1) for name in names))
+    producer = Producer({"bootstrap.servers": broker.bootstrap, "compression.type": "lz4"})
+    shared = [("event_type", b"TradeExecuted"), ("source", b"market"), ("schema_id", b"0" * 64)]
+    for number, value in enumerate(trades(count)):
+        headers = [*shared, ("trace_id", b"%032x" % number), ("ingested_at", b"2026-11-20")]
+        while True:
+            try:
+                producer.produce("trades", value, b"SYM", headers=headers, partition=number % 2)
+                break
+            except BufferError:
+                producer.poll(0.1)
+    assert producer.flush(60) == 0
+
+
+def by_hand(name: str, topic: str, bootstrap: str, form: str, *, bounded: bool = True) -> str:
+    """The table over a topic as a user of Flink writes it."""
+    columns = ", ".join(f"`{field}` {type_}" for field, type_ in FIELDS)
+    if bounded:
+        columns += """,
+  kafka_partition INT METADATA FROM 'partition' VIRTUAL,
+  kafka_offset BIGINT METADATA FROM 'offset' VIRTUAL,
+  ingested_at TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL,
+  kafka_headers MAP<STRING, BYTES> METADATA FROM 'headers' VIRTUAL,
+  trace_id AS DECODE(kafka_headers['trace_id'], 'UTF-8'),
+  event_time AS CAST(`timestamp` AS TIMESTAMP_LTZ(3)),
+  WATERMARK FOR event_time AS event_time - INTERVAL '5' SECOND"""
+    scan = f", {BOUNDED}" if bounded else ""
+    return (
+        f"CREATE TEMPORARY TABLE {name} ({columns}) WITH ('connector' = 'kafka', "
+        f"'topic' = '{topic}', 'properties.bootstrap.servers' = '{bootstrap}'{scan}, {form})"
+    )
+
+
+def ddl(bootstrap: str, warehouse: Path) -> list[str]:
+    """Every table of every variant."""
+    iso = "'format' = 'json', 'json.timestamp-format.standard' = 'ISO-8601'"
+    avro = "'format' = 'avro', 'avro.timestamp_mapping.legacy' = 'false'"
+    kafka = {"bootstrap.servers": bootstrap}
+    found = _ours()
+    return [
+        by_hand("json", "trades", bootstrap, iso),
+        by_hand("avro", "avro", bootstrap, avro),
+        by_hand("into_avro", "avro", bootstrap, avro, bounded=False),
+        "CREATE TEMPORARY TABLE `raw` (`value` BYTES) WITH ('connector' = 'kafka', 'topic' = "
+        f"'trades', 'properties.bootstrap.servers' = '{bootstrap}', {BOUNDED}, 'format' = 'raw')",
+        *(
+            text.replace("'scan.startup.mode' = 'earliest-offset'", BOUNDED)
+            for text in input_ddl(found, CLOCK, kafka, "bench")
+        ),
+        dead_letters("bench", [found], {"market": LETTERS})[0].ddl(kafka),
+        f"CREATE TEMPORARY TABLE nothing ({COLUMNS}) WITH ('connector' = 'blackhole')",
+        "CREATE TEMPORARY TABLE nothing_raw (v BYTES) WITH ('connector' = 'blackhole')",
+        "CREATE TEMPORARY TABLE minutes (symbol STRING, at TIMESTAMP(3), low DOUBLE, high DOUBLE, "
+        "volume BIGINT, `value` DOUBLE, n BIGINT) WITH ('connector' = 'blackhole')",
+        f"CREATE CATALOG lake WITH ('type' = 'iceberg', 'catalog-type' = 'hadoop', 'warehouse' = "
+        f"'{warehouse.as_uri()}')",
+        "CREATE DATABASE lake.bronze",
+    ]
+
+
+def _ours() -> Input:
+    return Input(
+        "ours", "trades", (TRADE,), filtered=False, feed="market", known=("TradeExecuted",)
+    )
+
+
+def jobs(rounds: int) -> list[dict[str, object]]:
+    """Every measurement, in the order it is made; the first round warms up."""
+    letters = dead_letters("bench", [_ours()], {"market": LETTERS})[0].insert()
+    kept = f"INSERT INTO `{LETTERS}` (`value`, `headers`)\n{letters.query}"
+    made: list[dict[str, object]] = []
+    for turn in range(rounds + 1):
+        for query, text in QUERIES.items():
+            for variant in ("json", "ours", "avro"):
+                table = f"{variant}_{turn}"
+                made.append(
+                    {
+                        "name": [query, variant],
+                        "turn": turn,
+                        "table": table if query == "land" else None,
+                        "inserts": [text.format(input=variant, table=table)]
+                        + ([kept] if variant == "ours" else []),
+                    }
+                )
+        raw = {"name": ["read", "raw"], "turn": turn, "table": None}
+        made.append({**raw, "inserts": ["INSERT INTO nothing_raw SELECT `value` FROM `raw`"]})
+    return made
+
+
+def libraries(scratch: Path) -> Path:
+    """The connectors and functions, and Flink's Avro format."""
+    target = scratch / "opt/flink/lib"
+    target.mkdir(parents=True)
+    for jar in jars.flink().glob("*.jar"):
+        (target / jar.name).symlink_to(jar)
+    copy = [toolchain.maven(), "-q", "-B", COPY, f"-Dartifact={AVRO_JAR}"]
+    subprocess.run([*copy, f"-DoutputDirectory={target}"], check=True)
+    return target
+
+
+def run(scratch: Path, bootstrap: str, rounds: int) -> list[dict[str, object]]:
+    libraries(scratch)
+    request = scratch / "request.json"
+    request.write_text(
+        json.dumps(
+            {
+                "configuration": {
+                    **SQL_CONFIGURATION,
+                    "execution.target": "local",
+                    "parallelism.default": "2",
+                    "execution.checkpointing.interval": "5 s",
+                    "execution.checkpointing.dir": (scratch / "checkpoints").as_uri(),
+                    "restart-strategy.type": "none",
+                    "taskmanager.memory.network.min": "64 mb",
+                    "taskmanager.memory.network.max": "64 mb",
+                },
+                "ddl": ddl(bootstrap, scratch / "warehouse"),
+                "columns": COLUMNS,
+                "before": f"INSERT INTO into_avro SELECT {NAMES} FROM json",
+                "jobs": jobs(rounds),
+            }
+        )
+    )
+    worker = Path(__file__).with_name("decode_worker.py")
+    environment = {
+        **os.environ,
+        "TAPEHOUSE_ROOT": str(scratch),
+        "TMPDIR": str(scratch),
+        "JVM_ARGS": f"-Xmx1200m -XX:+UseSerialGC -Djava.io.tmpdir={scratch}",
+    }
+    python = toolchain.streams_environment() / "bin/python"
+    with subprocess.Popen(
+        [python, "-P", worker, request], env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        found = [json.loads(line) for line in process.stdout if line.startswith("{")]
+    assert process.returncode == 0
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--records", type=int, default=400_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--net", default="127.87.0", help="loopback addresses, three numbers")
+    options = parser.parse_args()
+    with TemporaryDirectory(prefix="bench-decode-") as directory:
+        scratch = Path(directory)
+        broker = Broker(scratch, f"{options.net}.20")
+        broker.start()
+        try:
+            load(broker, options.records)
+            found = run(scratch, broker.bootstrap, options.rounds)
+        finally:
+            broker.stop()
+    report(found, options.records)
+
+
+def report(found: list[dict[str, object]], records: int) -> None:
+    rates: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for each in found:
+        query, variant = each["name"]  # type: ignore[misc]
+        rates[query, variant].append(records / float(each["cpu"]))  # type: ignore[arg-type]
+    print(f"{'':10}{'':8}{'records/CPU-s':>15}{'against json':>14}{'each round':>14}")
+    for (query, variant), values in rates.items():
+        median = statistics.median(values)
+        ratio = median / statistics.median(rates[query, "json"])
+        each_round = " ".join(f"{value / 1000:.0f}k" for value in values)
+        print(f"{query:10}{variant:8}{median:15,.0f}{ratio:13.2f}x   {each_round}")
+
+
+if __name__ == "__main__":
+    main()

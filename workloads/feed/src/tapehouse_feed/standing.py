@@ -1,0 +1,206 @@
+"""Where a feed stands in Kafka: found at the start, written down while it works."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from confluent_kafka import KafkaException
+
+from tapehouse_feed.config import FeedConfig, FilesSource, WebSocketSource
+from tapehouse_feed.continuity import Ledger, Replay, resumed
+from tapehouse_feed.cursor import STREAM, Cursor, Journal, Offsets, Stand, Version, fingerprint
+from tapehouse_feed.session import Session
+from tapehouse_feed.sink import Sink
+from tapehouse_feed.spill import Spill
+
+FLUSH = 10.0
+"""Seconds to wait for acknowledgements at a start or a stop."""
+LOOK = 5.0
+"""Seconds between looks at the topics' ends: what a restart has to read again at most."""
+MANY_KEYS = 200
+"""With more keys than that, cursors are large and are written only every `LOOK` seconds."""
+
+log = logging.getLogger("tapehouse.bridge")
+
+State = dict[str, Ledger]
+"""Copies of a session's ledgers, by key."""
+
+
+class Standing:
+    """The cursors of one feed, and the ledgers that follow from them."""
+
+    def __init__(self, config: FeedConfig, client: Mapping[str, Any], sink: Sink) -> None:
+        self._config = config
+        self._servers = client["bootstrap.servers"]
+        self._sink = sink
+        self._journal = Journal(client, config.feed)
+        self._reading = asyncio.Lock()
+        self._fingerprint = self._key = fingerprint(config.source)
+        self._cursors: dict[str, Cursor] = {}
+        self._version: Version | None = None
+        self._looked = self._written = time.monotonic()
+        self.stream = self._key[:STREAM]
+        self.replay = Replay()
+        self.waiting = "waiting for Kafka"
+        """What of Kafka is not there yet, empty once it is."""
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._journal.close()
+
+    async def find(self, session: Session, stop: asyncio.Event) -> bool:
+        """Wait until brokers and topics are there, then take up the thread; False when stopped."""
+        if not await self._wait_for_topics(stop):
+            return False
+        topic = self._config.cursor_topic
+        self._cursors = await asyncio.to_thread(self._journal.cursors, topic, self._fingerprint)
+        ends = await asyncio.to_thread(self._journal.settled_ends, self._topics())
+        self._sink.start(ends)
+        if not isinstance(self._config.source, FilesSource):
+            state = await asyncio.to_thread(self._stand, ends)
+            session.follow(self.stream, state.pop(""))
+            session.keyed.update(state)
+        self.waiting = ""
+        return True
+
+    async def _wait_for_topics(self, stop: asyncio.Event) -> bool:
+        said, wait = "", 0.5
+        topics = [*self._topics(), self._config.cursor_topic]
+        while not stop.is_set():
+            try:
+                absent = await asyncio.to_thread(self._journal.absent, topics, 5.0)
+                why = f"waiting for topics {', '.join(absent)}" if absent else ""
+            except KafkaException as error:
+                why = f"waiting for Kafka at {self._servers}: {error.args[0].str()}"
+            if not why:
+                return True
+            if why != said:
+                log.warning(why)
+            said = self.waiting = why
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), wait)
+            wait = min(5.0, wait * 2)
+        return False
+
+    def _topics(self) -> list[str]:
+        return [*self._config.topics(), self._config.dead_letter_topic]
+
+    def _stand(self, ends: Offsets) -> State:
+        """The ledgers to go on from; the first cursor of a stream is written before its events."""
+        cursor = self._cursors.get(self._key)
+        if cursor is None:
+            numbered = not isinstance(self._config.source, WebSocketSource)
+            state: State = {"": Ledger(0 if numbered else None)}
+            self._write(state, ends)
+            self._sink.flush(FLUSH)
+            return state
+        letters = self._config.dead_letter_topic
+        later = self._journal.later(cursor, ends, self.stream, letters)
+        now = time.time_ns() // 1000
+        state = {
+            key: _resumed(cursor.keys.get(key), later.get(key, set()), now)
+            for key in {*cursor.keys, *later} - {""}
+        }
+        stand = None
+        if cursor.sequence is not None:
+            stand = Stand(cursor.sequence, cursor.low, cursor.gaps)
+        state[""] = ledger = _resumed(stand, later.get("", set()), now)
+        # What a crash tore is fetched again in any case, what the source left out only if wanted.
+        high = stand.high if stand else 0
+        self.replay = Replay(floor=0 if self._config.continuity.backfill else high)
+        self.replay.begin(ledger)
+        extra = {
+            "cursor": cursor.sequence,
+            "keys": len(cursor.keys),
+            "later": sum(map(len, later.values())),
+            "next": self.replay.first(ledger),
+        }
+        log.info("taking up the thread", extra=extra)
+        return state
+
+    # Files: each has a stream of numbers and a cursor of its own.
+
+    def version(self, path: str) -> Version | None:
+        """What was last read of a file."""
+        cursor = self._cursors.get(f"{self._fingerprint}/{path}")
+        return cursor.file if cursor else None
+
+    async def begin(self, path: str, version: Version) -> Ledger:
+        """Take up a file; which of its rows are written already."""
+        known = self.version(path)
+        self._key = f"{self._fingerprint}/{path}"
+        self.stream, self._version = version.stream, version
+        if known is None or known.stream != version.stream:
+            self._cursors.pop(self._key, None)
+        async with self._reading:
+            ends = await asyncio.to_thread(self._journal.settled_ends, self._topics())
+            self._sink.advance(ends)
+            state = await asyncio.to_thread(self._stand, ends)
+        return state[""]
+
+    def end(self, ledger: Ledger) -> None:
+        """Remember that a file is complete, all of which is acknowledged."""
+        if self._version:
+            self._version.complete = True
+            self._sink.complete()
+            self._write({"": ledger}, self._sink.offsets)
+
+    # What is written down.
+
+    def mark(self, session: Session, spill: Spill | None, *, last: bool = False) -> None:
+        """Remember where the feed stands now, to be written once all of it is acknowledged."""
+        large = len(session.keyed) > MANY_KEYS
+        early = large and time.monotonic() - self._written < LOOK
+        if self._sink.holds_back or (early and not last):
+            return
+        spent = spill.spent() if spill else []
+        if spent or self._sink.has_news:
+            state = {key: ledger.copy() for key, ledger in session.ledgers.items()}
+            self._sink.mark(state, spent)
+
+    def settle(self, spill: Spill | None) -> bool:
+        """Write the newest moment that is acknowledged, if there is one."""
+        done = self._sink.complete()
+        if done is None:
+            return False
+        self._write(done.state, done.offsets)
+        if spill:
+            spill.release(done.spent)
+        return True
+
+    def _write(self, state: State, offsets: Offsets) -> None:
+        one = state.get("", Ledger())
+        keys = {
+            key: Stand(ledger.high, ledger.low, ledger.gaps)
+            for key, ledger in state.items()
+            if key and ledger.high is not None
+        }
+        cursor = Cursor(one.high, offsets, one.gaps, one.low, keys, self._version)
+        self._cursors[self._key] = cursor
+        self._written = time.monotonic()
+        self._sink.put(self._config.cursor_topic, self._key, msgspec.json.encode(cursor))
+
+    async def look(self) -> None:
+        """See from time to time where the topics end, so that a restart need not read much."""
+        if time.monotonic() - self._looked < LOOK or self._reading.locked():
+            return
+        self._looked = time.monotonic()
+        async with self._reading:
+            try:
+                ends = await asyncio.to_thread(self._journal.ends, self._topics())
+            except KafkaException:
+                return
+        self._sink.advance(ends)
+
+
+def _resumed(stand: Stand | None, later: set[int], now: int) -> Ledger:
+    if stand is None:
+        if not later:
+            return Ledger()
+        first = min(later)
+        return resumed(first - 1, [], later, now, low=first)
+    return resumed(stand.high, stand.gaps, later, now, stand.low)
