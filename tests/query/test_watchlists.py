@@ -1,5 +1,8 @@
 """Watchlists: kept over restarts, each user's own."""
 
+import importlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +11,7 @@ from tapehouse_query.errors import BadInputError, UnavailableError
 from tapehouse_query.watchlists import MAX_LISTS, open_watchlists
 
 from tests.query.conftest import Ask
+from tests.query.postgres import postgres
 
 
 async def test_a_life(ask: Ask) -> None:
@@ -44,8 +48,27 @@ async def test_refused(ask: Ask, mutation: str, message: str) -> None:
     assert message in result.errors[0].message
 
 
-def test_kept_over_a_restart_and_apart(tmp_path: Path) -> None:
-    place = str(tmp_path / "deep" / "lists.sqlite")
+@pytest.fixture(scope="module")
+def database() -> Iterator[str]:
+    """The URL of a PostgreSQL that nobody else uses."""
+    pytest.importorskip("psycopg")
+    with postgres() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Where lists can be kept; nothing is there yet."""
+    if request.param == "sqlite":
+        yield str(tmp_path / "deep" / "lists.sqlite")
+        return
+    url = request.getfixturevalue("database")
+    yield url
+    with importlib.import_module("psycopg").connect(url) as connection:
+        connection.execute("DROP TABLE IF EXISTS watchlist_symbol, watchlist")
+
+
+def test_kept_over_a_restart_and_apart(place: str) -> None:
     made = open_watchlists(place).create("ann", "A", ["X"])
     again = open_watchlists(place)
     assert again.of("ann") == [made]
@@ -55,16 +78,43 @@ def test_kept_over_a_restart_and_apart(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="is taken"):
         again.create("ann", "A")
     assert again.create("bob", "A").symbols == ()
+    assert again.add("ann", made.id, ["Y", "X"]).symbols == ("X", "Y")
+    assert again.remove("ann", made.id, ["X", "Z"]).symbols == ("Y",)
+    again.delete("ann", made.id)
+    assert again.of("ann") == []
 
 
-def test_bounded(tmp_path: Path) -> None:
-    lists = open_watchlists(str(tmp_path / "lists.sqlite"))
+def test_servers_that_start_and_write_at_once(place: str) -> None:
+    """One of them gets the name, and the tables are made once."""
+
+    def create(number: int) -> bool:
+        try:
+            open_watchlists(place).create("ann", "A" if number % 2 else str(number), ["X"])
+        except BadInputError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        done = list(pool.map(create, range(8)))
+    assert sum(done[1::2]) == 1
+    assert all(done[::2])
+    assert [one.name for one in open_watchlists(place).of("ann")] == ["0", "2", "4", "6", "A"]
+
+
+def test_bounded(place: str) -> None:
+    lists = open_watchlists(place)
     for number in range(MAX_LISTS):
         lists.create("ann", str(number))
     with pytest.raises(BadInputError, match="delete one first"):
         lists.create("ann", "one more")
     with pytest.raises(BadInputError, match="at most 500"):
         lists.add("ann", lists.of("ann")[0].id, [f"S{n}" for n in range(501)])
+
+
+def test_a_database_that_does_not_answer(tmp_path: Path) -> None:
+    pytest.importorskip("psycopg")
+    with pytest.raises(UnavailableError, match="does not answer"):
+        open_watchlists(f"postgresql://nobody@/none?host={tmp_path}").of("ann")
 
 
 def test_without_a_place() -> None:

@@ -4,11 +4,13 @@ import importlib
 import sqlite3
 import threading
 import uuid
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from tapehouse_query.errors import BadInputError, UnavailableError
@@ -27,6 +29,10 @@ _SCHEMA = (
 )
 
 
+_ONE_MAKER = "SELECT pg_advisory_xact_lock(8017390561)"
+"""Servers that start together must not make the tables at once: PostgreSQL refuses one of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Watchlist:
     """One list; symbols in alphabetical order."""
@@ -38,13 +44,23 @@ class Watchlist:
 
 
 class Watchlists:
-    """All users' lists. Thread-safe; every method is one transaction."""
+    """All users' lists. Thread-safe; every method is one transaction.
 
-    def __init__(self, connect: Callable[[], Any], mark: str) -> None:
+    `driver` is the DB-API module whose connections `connect` makes, `turn` is held by who uses one.
+    """
+
+    def __init__(
+        self,
+        driver: ModuleType,
+        connect: Callable[[], Any],
+        schema: Sequence[str],
+        turn: AbstractContextManager[Any],
+    ) -> None:
+        self._driver = driver
         self._connect = connect
-        self._mark = mark
-        """The placeholder in SQL of this database's driver."""
-        self._lock = threading.Lock()
+        self._schema = schema
+        self._turn = turn
+        self._mark = "?" if driver.paramstyle == "qmark" else "%s"
         self._ready = False
 
     def of(self, owner: str) -> list[Watchlist]:
@@ -69,7 +85,10 @@ class Watchlists:
             if len(mine) >= MAX_LISTS:
                 raise BadInputError("name", name, f"there are {MAX_LISTS} lists: delete one first")
             row = (made.id, owner, name, made.created_at.isoformat())
-            run("INSERT INTO watchlist (id, owner, name, created_at) VALUES (?, ?, ?, ?)", *row)
+            try:
+                run("INSERT INTO watchlist (id, owner, name, created_at) VALUES (?, ?, ?, ?)", *row)
+            except self._driver.IntegrityError:
+                raise BadInputError("name", name, "has just been taken: choose another") from None
             _add(run, made.id, made.symbols)
         return made
 
@@ -111,19 +130,22 @@ class Watchlists:
 
     @contextmanager
     def _transaction(self) -> Iterator["Run"]:
-        with self._lock, closing(self._connect()) as connection:
-            cursor = connection.cursor()
+        try:
+            with self._turn, closing(self._connect()) as connection:
+                cursor = connection.cursor()
 
-            def run(sql: str, *values: Any) -> list[tuple[Any, ...]]:
-                cursor.execute(sql.replace("?", self._mark), values)
-                return list(cursor.fetchall()) if cursor.description else []
+                def run(sql: str, *values: Any) -> list[tuple[Any, ...]]:
+                    cursor.execute(sql.replace("?", self._mark), values)
+                    return list(cursor.fetchall()) if cursor.description else []
 
-            if not self._ready:
-                for statement in _SCHEMA:
-                    run(statement)
+                if not self._ready:
+                    for statement in self._schema:
+                        run(statement)
+                yield run
+                connection.commit()
                 self._ready = True
-            yield run
-            connection.commit()
+        except self._driver.OperationalError as error:
+            raise UnavailableError("the database of the watchlists does not answer") from error
 
 
 Run = Callable[..., list[tuple[Any, ...]]]
@@ -135,8 +157,12 @@ def open_watchlists(place: str) -> Watchlists:
     Nothing is opened before the first use; an empty place makes every use an `UnavailableError`.
     """
     if place.startswith(("postgresql://", "postgres://")):
-        return Watchlists(lambda: _postgres(place), "%s")
-    return Watchlists(lambda: _sqlite(place), "?")
+        driver = importlib.import_module("psycopg")
+        schema = (_ONE_MAKER, *_SCHEMA)
+        return Watchlists(
+            driver, lambda: driver.connect(place, connect_timeout=5), schema, nullcontext()
+        )
+    return Watchlists(sqlite3, lambda: _sqlite(place), _SCHEMA, threading.Lock())
 
 
 def _sqlite(place: str) -> sqlite3.Connection:
@@ -151,28 +177,18 @@ def _sqlite(place: str) -> sqlite3.Connection:
     return connection
 
 
-def _postgres(url: str) -> Any:
-    driver = importlib.import_module("psycopg")
-    try:
-        return driver.connect(url, connect_timeout=5)
-    except driver.OperationalError as error:
-        raise UnavailableError("the database of the watchlists does not answer") from error
-
-
 def _lists(run: Run, condition: str, *values: Any) -> list[Watchlist]:
-    found = run(
-        f"SELECT id, name, created_at FROM watchlist WHERE {condition} ORDER BY name",  # noqa: S608
-        *values,
-    )
+    """The lists by name; sorted here, since databases sort by their locale."""
+    chosen = f"FROM watchlist WHERE {condition}"
+    found = sorted(run(f"SELECT name, id, created_at {chosen}", *values))
+    symbols: dict[str, list[str]] = defaultdict(list)
+    of_these = f"FROM watchlist_symbol WHERE watchlist IN (SELECT id {chosen})"
+    for id, symbol in run(f"SELECT watchlist, symbol {of_these}", *values):  # noqa: A001
+        symbols[id].append(symbol)
     return [
-        Watchlist(id, name, datetime.fromisoformat(created), _symbols(run, id))
-        for id, name, created in found  # noqa: A001
+        Watchlist(id, name, datetime.fromisoformat(created), tuple(sorted(symbols[id])))
+        for name, id, created in found  # noqa: A001
     ]
-
-
-def _symbols(run: Run, id: str) -> tuple[str, ...]:  # noqa: A002
-    rows = run("SELECT symbol FROM watchlist_symbol WHERE watchlist = ? ORDER BY symbol", id)
-    return tuple(symbol for (symbol,) in rows)
 
 
 def _mine(run: Run, owner: str, id: str) -> Watchlist:  # noqa: A002
@@ -184,7 +200,11 @@ def _mine(run: Run, owner: str, id: str) -> Watchlist:  # noqa: A002
 
 def _add(run: Run, id: str, symbols: Sequence[str]) -> None:  # noqa: A002
     for symbol in symbols:
-        run("INSERT INTO watchlist_symbol (watchlist, symbol) VALUES (?, ?)", id, symbol)
+        run(
+            "INSERT INTO watchlist_symbol (watchlist, symbol) VALUES (?, ?) ON CONFLICT DO NOTHING",
+            id,
+            symbol,
+        )
 
 
 def _check_size(symbols: Sequence[str]) -> None:

@@ -102,7 +102,7 @@ class Engine:
             session.interrupt()
 
     def _work(self, name: str, read: Callable[[Session], T], running: list[Session]) -> T:
-        session = self._session()
+        session = self.session()
         running.append(session)
         started = time.perf_counter()
         try:
@@ -122,7 +122,8 @@ class Engine:
         except duckdb.IOException as error:
             raise UnavailableError("a data file cannot be read") from error
 
-    def _session(self) -> Session:
+    def session(self) -> Session:
+        """This thread's session."""
         if not hasattr(self._local, "session"):
             one, many = self._one.cursor(), self._many.cursor()
             self._local.session = Session(self.lake, one, many, self._pages)
