@@ -23,6 +23,7 @@ from tapehouse_laptop.screen import console as terminal
 from tapehouse_laptop.screen import screen, table
 from tapehouse_laptop.state import State
 from tapehouse_laptop.supervisor import Installation
+from tapehouse_laptop.timeline import Timeline
 
 DEFAULT_DIRECTORY = "environments/local"
 DEFAULT_TIMEOUT = 600
@@ -78,10 +79,11 @@ def bring_up(
     *,
     detach: bool,
     timeout: float,
-    when_ready: Callable[[dict[str, Any]], None] = lambda info: None,
+    timeline: Timeline | None = None,
+    when_ready: Callable[[], None] = lambda: None,
 ) -> None:
-    """What `up` does; `when_ready` is called with the endpoints once everything is."""
-    state, console = State.find(), terminal()
+    """What `up` does; `when_ready` is called once everything is."""
+    state, console, timeline = State.find(), terminal(), timeline or Timeline()
     before = Installation.read(state)
     resumed = before is not None and before.alive
     keep = detach or resumed
@@ -90,10 +92,10 @@ def bring_up(
         signal.signal(number, _interrupt)
     try:
         with screen(console) as shown:
-            asyncio.run(up.Up(state, directory, shown, timeout, keep).run())
-        info = asyncio.run(_info(state))
-        _print_endpoints(console, info)
-        when_ready(info)
+            asyncio.run(up.Up(state, directory, shown, timeline, timeout, keep).run())
+        when_ready()
+        console.print(timeline.table())
+        _print_endpoints(console, asyncio.run(_info(state)))
         if keep:
             console.print(BACKGROUND, highlight=False)
             return
@@ -153,12 +155,15 @@ def _stop(state: State, console: Console) -> None:
 )
 @friendly
 def demo_command(detach: bool, timeout: int) -> None:
-    """Run environments/local and ask GraphQL for the latest candles."""
+    """Run environments/local, show its first candles, and what took how long."""
+    timeline = Timeline()
+    first = demo.FirstCandles(State.find(), timeline)
 
-    def show(info: dict[str, Any]) -> None:
-        click.echo(json.dumps(demo.candles(info["graphql"]), indent=2))
+    def show() -> None:
+        click.echo(json.dumps(first.answer(), indent=2))
 
-    bring_up(demo.directory(), detach=detach, timeout=timeout, when_ready=show)
+    first.start()
+    bring_up(demo.directory(), detach=detach, timeout=timeout, timeline=timeline, when_ready=show)
 
 
 @click.command()

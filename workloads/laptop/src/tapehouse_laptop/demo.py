@@ -1,14 +1,20 @@
 """`tapehouse demo`: the platform, and a question to it."""
 
 import json
+import threading
 import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
 
+from tapehouse_laptop.endpoints import graphql_url
 from tapehouse_laptop.errors import LaptopError
+from tapehouse_laptop.net import Net
 from tapehouse_laptop.repository import crd_directory
+from tapehouse_laptop.state import State
+from tapehouse_laptop.supervisor import Installation
+from tapehouse_laptop.timeline import Timeline
 
 PATIENCE = 120.0
 PAUSE = 1.0
@@ -32,22 +38,44 @@ def directory() -> Path:
     return found
 
 
-def candles(graphql: str) -> dict[str, Any]:
-    """An answer with candles, as soon as there is one.
+class FirstCandles:
+    """Asks for candles from the start until some come, beside everything else."""
 
-    Raises:
-        LaptopError: there was none in two minutes; the message has the last answer.
-    """
-    deadline = time.monotonic() + PATIENCE
-    while True:
+    def __init__(self, state: State, timeline: Timeline) -> None:
+        self._state = state
+        self._timeline = timeline
+        self._come = threading.Event()
+        self._answer: dict[str, Any] = {}
+
+    def start(self) -> None:
+        """Begin to ask; it ends with the program."""
+        threading.Thread(target=self._ask, daemon=True).start()
+
+    def answer(self) -> dict[str, Any]:
+        """The first answer with candles.
+
+        Raises:
+            LaptopError: none came in two minutes.
+        """
+        if not self._come.wait(PATIENCE):
+            raise LaptopError(f"no candles after {PATIENCE:.0f} s; `tapehouse status` may say why")
+        return self._answer
+
+    def _ask(self) -> None:
+        while not (found := self._candles()):
+            time.sleep(PAUSE)
+        self._timeline.mark("demo", "first candles")
+        self._answer = found
+        self._come.set()
+
+    def _candles(self) -> dict[str, Any]:
+        installation = Installation.read(self._state)
+        if installation is None or not installation.alive:
+            return {}
+        graphql = graphql_url(Net.parse(installation.net))
         trades = _edges(ask(graphql, ANY_SYMBOL), "trades")
-        if trades:
-            answer = ask(graphql, CANDLES, symbol=trades[0]["node"]["symbol"])
-            if _edges(answer, "minuteCandles"):
-                return answer
-        if time.monotonic() > deadline:
-            raise LaptopError(f"no candles after {PATIENCE:.0f} s; {graphql} says {trades}")
-        time.sleep(PAUSE)
+        answer = ask(graphql, CANDLES, symbol=trades[0]["node"]["symbol"]) if trades else {}
+        return answer if _edges(answer, "minuteCandles") else {}
 
 
 def ask(graphql: str, query: str, **variables: str) -> dict[str, Any]:

@@ -27,17 +27,21 @@ async def gather(kube: Kube, state: State, net: Net, namespaces: list[str]) -> d
             settings, home = found.get("data") or {}, namespace
             break
     pods = [pod for name in namespaces for pod in (await kube.list(PODS, name))[0]]
-    query = net.address(0, 11)
     return {
         "kubeconfig": str(state.kubeconfig),
         "namespace": home,
-        "graphql": f"http://{query}:{QUERY_PORT}/graphql",
-        "page": f"http://{query}:{QUERY_PORT}/",
+        "graphql": graphql_url(net),
+        "page": graphql_url(net).removesuffix("graphql"),
         "kafka": await _kafka(kube, home, settings),
         "catalog": _catalog(settings),
         "metrics": dict(_metrics(state, pods)),
         "pids": _pids(state),
     }
+
+
+def graphql_url(net: Net) -> str:
+    """Where GraphQL answers."""
+    return f"http://{net.address(0, 11)}:{QUERY_PORT}/graphql"
 
 
 async def _kafka(kube: Kube, namespace: str, settings: dict[str, str]) -> dict[str, str] | None:

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tapehouse_laptop.board import COMPONENT, Row
+from tapehouse_laptop.timeline import clock
 
 MESSAGE_LIMIT = 200
 WIDTH = 160
@@ -130,8 +131,7 @@ class Lines:
 
 
 def _elapsed(started: float) -> str:
-    minutes, seconds = divmod(int(time.monotonic() - started), 60)
-    return f"{minutes}:{seconds:02}"
+    return clock(time.monotonic() - started)
 
 
 def table(rows: Iterable[Row]) -> Table:

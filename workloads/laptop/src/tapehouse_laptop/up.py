@@ -25,6 +25,7 @@ from tapehouse_laptop.screen import Screen
 from tapehouse_laptop.services import tail
 from tapehouse_laptop.state import State
 from tapehouse_laptop.supervisor import STOP_TIMEOUT, Installation
+from tapehouse_laptop.timeline import Timeline
 
 FIELD_MANAGER = "tapehouse-up"
 POLL = 0.3
@@ -39,6 +40,7 @@ class Up:
     state: State
     directory: Path
     screen: Screen
+    timeline: Timeline
     timeout: float
     detach: bool
 
@@ -100,15 +102,16 @@ class Up:
             if installation and installation.pid and not installation.alive:
                 log = self.state.logs / "supervisor.log"
                 raise LaptopError(f"the supervisor ended:\n{tail(log)}")
-            self.screen.rows(component_rows(self.state))
-            self._check_time(deadline, component_rows(self.state))
+            rows = component_rows(self.state)
+            self._show(rows)
+            self._check_time(deadline, rows)
             await asyncio.sleep(POLL)
 
     async def _ready(self, board: Board, directory: Directory, deadline: float) -> None:
         since: float | None = None
         while True:
             rows = board.rows(directory.manifests)
-            self.screen.rows(rows)
+            self._show(rows)
             if unready(rows):
                 since = None
             elif since is None:
@@ -118,6 +121,10 @@ class Up:
             check_alive(self.state)
             self._check_time(deadline, rows)
             await asyncio.sleep(POLL)
+
+    def _show(self, rows: list[Row]) -> None:
+        self.timeline.rows(rows)
+        self.screen.rows(rows)
 
     def _check_time(self, deadline: float, rows: list[Row]) -> None:
         if time.monotonic() < deadline:
