@@ -68,7 +68,7 @@ def snapshots(lake, name):
 
 @pytest.fixture
 def gold(lake):
-    for name in ("silver-candle-parts", "gold-candles"):
+    for name in ("silver-candle-parts", "silver-candle-minutes", "gold-candles"):
         declared.create(lake, name)
     return lake
 
@@ -77,23 +77,29 @@ def add_parts(lake, rows):
     flink.load(lake, "silver.candle_parts").append(market.parts(rows))
 
 
-SPEC = declared.spec("gold-candles")
+MINUTES, SPEC = declared.spec("silver-candle-minutes"), declared.spec("gold-candles")
+
+
+def fold(lake) -> Outcome:
+    """Parts into minutes, minutes into candles."""
+    run(lake, MINUTES)
+    return run(lake, SPEC)
 
 
 def test_candles_equal_the_definition_over_midnight_and_week(gold):
     rows = market.trades(1, utc(2019, 12, 28, 22), 4000, timedelta(seconds=120))
     random.Random(5).shuffle(rows)
     add_parts(gold, rows[:1500])
-    run(gold, SPEC)
+    fold(gold)
     check_candles(gold, rows[:1500])
     add_parts(gold, rows[1500:])
-    run(gold, SPEC)
+    fold(gold)
     check_candles(gold, rows)
 
 
 def test_three_runs_are_one(gold):
     add_parts(gold, market.trades(2, utc(2026, 3, 2, 9), 500, timedelta(seconds=5)))
-    outcomes = [run(gold, SPEC) for _ in range(3)]
+    outcomes = [fold(gold) for _ in range(3)]
     assert [o.changed > 0 for o in outcomes] == [True, False, False]
     assert snapshots(gold, "gold-candles") == 1
     # Nor does a run that forgot what it had seen, or a new SQL that says the same.
@@ -106,13 +112,13 @@ def test_only_changed_days_are_rewritten_and_late_rows_are_counted(gold):
     monday = market.trades(3, utc(2026, 3, 2, 9), 300, timedelta(seconds=30))
     friday = market.trades(4, utc(2026, 3, 6, 9), 300, timedelta(seconds=30))
     add_parts(gold, monday)
-    run(gold, SPEC)
+    fold(gold)
     add_parts(gold, friday)
-    run(gold, SPEC)
+    fold(gold)
     before = {t.file.file_path for t in flink.load(gold, "gold.candles").scan().plan_files()}
     late = market.trades(5, utc(2026, 3, 6, 9, 5), 1, timedelta(seconds=1))
     add_parts(gold, late)
-    outcome = run(gold, SPEC)
+    outcome = fold(gold)
     # 1m, 5m, 15m, 30m and 1h are over; 4h and 1d are the newest, the week's row is Monday's.
     assert outcome.changed == 8
     assert 5 <= outcome.corrected <= 6
@@ -125,22 +131,38 @@ def test_a_day_years_ago_touches_no_other(gold):
     now = market.trades(6, utc(2026, 3, 2, 9), 200, timedelta(seconds=30))
     old = market.trades(7, utc(2011, 7, 5, 23, 50), 200, timedelta(seconds=30))
     add_parts(gold, now)
-    run(gold, SPEC)
+    fold(gold)
     before = {t.file.file_path for t in flink.load(gold, "gold.candles").scan().plan_files()}
     add_parts(gold, old)
-    run(gold, SPEC)
+    fold(gold)
     after = {t.file.file_path for t in flink.load(gold, "gold.candles").scan().plan_files()}
     assert before < after
     check_candles(gold, now + old)
 
 
+def test_an_hour_is_folded_without_the_rest_of_its_day(gold):
+    """The rest of the day's rows are there afterwards, though none of their parts was read."""
+    rows = market.trades(15, utc(2026, 3, 2, 20), 900, timedelta(seconds=30))
+    add_parts(gold, rows)
+    fold(gold)
+    everything = declared.spec("silver-candle-minutes", recompute="day")
+    late = market.trades(16, utc(2026, 3, 2, 22, 5), 20, timedelta(seconds=60))
+    add_parts(gold, late)
+    assert 0 < run(gold, MINUTES).changed <= 20
+    before = read(gold, "silver-candle-minutes")
+    assert run(gold, everything).changed == 0
+    assert read(gold, "silver-candle-minutes") == before
+    fold(gold)
+    check_candles(gold, rows + late)
+
+
 def test_a_compaction_of_the_input_changes_nothing(gold):
     add_parts(gold, market.trades(8, utc(2026, 3, 2, 9), 200, timedelta(seconds=5)))
-    run(gold, SPEC)
+    fold(gold)
     table = flink.load(gold, "silver.candle_parts")
     files = [t.file for t in table.scan().plan_files()]
     rewrite.replace(table, "main", files, rewrite.write_files(table, table.scan().to_arrow()))
-    assert run(gold, SPEC).changed == 0
+    assert fold(gold).changed == 0
 
 
 @pytest.mark.parametrize(
@@ -156,6 +178,7 @@ def test_a_compaction_of_the_input_changes_nothing(gold):
 )
 def test_bad_sql_is_refused_with_its_reason(gold, sql, message):
     add_parts(gold, market.trades(9, utc(2026, 3, 2, 9), 10, timedelta(seconds=5)))
+    run(gold, MINUTES)
     with pytest.raises(InvalidError, match=message) as raised:
         run(gold, declared.spec("gold-candles", sql=sql))
     assert "table gold-candles: spec.transform.sql" in str(raised.value)
@@ -163,6 +186,7 @@ def test_bad_sql_is_refused_with_its_reason(gold, sql, message):
 
 def test_rows_outside_the_recomputed_time_are_refused(gold):
     add_parts(gold, market.trades(9, utc(2026, 3, 4, 9), 10, timedelta(seconds=5)))
+    run(gold, MINUTES)
     with pytest.raises(InvalidError, match=r"spec\.transform\.recompute"):
         run(gold, declared.spec("gold-candles", recompute="day"))
 
@@ -202,8 +226,9 @@ def sectors(rows):
 def profile(rows):
     groups = defaultdict(list)
     for row in rows:
-        width = 1.0 if row["price"] >= 100 else 0.1
-        bucket = round(math.floor(row["price"] / width) * width, 6)
+        cents = round(row["price"] * 100)
+        width = 100 if cents >= 10_000 else 10
+        bucket = cents // width * width / 100
         groups[row["symbol"], row["timestamp"].date(), bucket].append(row)
     return {
         key: (
@@ -304,14 +329,15 @@ def test_risk_finds_self_trades_and_round_trips(lake):
 
 
 def test_files_older_than_the_partitioning_are_replaced_whole(lake):
-    declared.create(lake, "silver-candle-parts")
+    for name in ("silver-candle-parts", "silver-candle-minutes"):
+        declared.create(lake, name)
     flink.create(lake, "gold.candles", declared.schema("gold-candles"))
     rows = market.trades(14, utc(2026, 3, 2, 20), 200, timedelta(minutes=3))
     add_parts(lake, rows[:100])
-    run(lake, SPEC)
+    fold(lake)
     with flink.load(lake, "gold.candles").update_spec() as update:
         update.add_field("window_start", DayTransform())
     add_parts(lake, rows[100:])
-    run(lake, SPEC)
+    fold(lake)
     check_candles(lake, rows)
     assert len(list(flink.load(lake, "gold.candles").scan().plan_files())) > 1

@@ -55,25 +55,25 @@ class Bench:
 
 
 def test_a_transform_follows_its_inputs(lake):
-    for name in ("silver-candle-parts", "gold-candles"):
+    for name in ("silver-candle-parts", "silver-candle-minutes"):
         declared.create(lake, name)
-    bench = Bench(lake, declared.spec("gold-candles"))
+    bench = Bench(lake, declared.spec("silver-candle-minutes"))
     parts = flink.load(lake, "silver.candle_parts")
     parts.append(market.parts(market.trades(1, utc(2026, 3, 2, 9), 50, timedelta(seconds=30))))
     bench.pass_time(1)
-    first = flink.load(lake, "gold.candles").metadata.current_snapshot_id
+    first = flink.load(lake, "silver.candle_minutes").metadata.current_snapshot_id
     assert first is not None
     assert bench.told.all == [
-        ("gold.candles", True, "Published", "readers see what the inputs say")
+        ("silver.candle_minutes", True, "Published", "readers see what the inputs say")
     ]
     bench.pass_time(600)
-    assert flink.load(lake, "gold.candles").metadata.current_snapshot_id == first
+    assert flink.load(lake, "silver.candle_minutes").metadata.current_snapshot_id == first
     parts.refresh().append(
         market.parts(market.trades(2, utc(2026, 3, 2, 9), 5, timedelta(seconds=30)))
     )
     bench.pass_time(600)
-    assert flink.load(lake, "gold.candles").metadata.current_snapshot_id != first
-    assert bench.metrics.corrected.labels("gold.candles")._value.get() > 0
+    assert flink.load(lake, "silver.candle_minutes").metadata.current_snapshot_id != first
+    assert bench.metrics.corrected.labels("silver.candle_minutes")._value.get() > 0
     assert len(bench.told.all) == 1
 
 

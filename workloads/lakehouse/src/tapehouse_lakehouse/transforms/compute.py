@@ -12,7 +12,7 @@ from tapehouse_lakehouse.lineage import MAIN
 from tapehouse_lakehouse.model import InvalidError, TableSpec
 from tapehouse_lakehouse.reading import Database, moment, quoted
 from tapehouse_lakehouse.transforms.changes import extent, time_partition
-from tapehouse_lakehouse.transforms.units import DAY, Range, unit
+from tapehouse_lakehouse.transforms.units import DAY, Range, merged, unit, units
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +56,13 @@ def difference(
         head = target.metadata.snapshot_by_name(MAIN)
         snapshot = head.snapshot_id if head else None
         column = _time(target) if ranges is not None else ""
-        database.attach("tapehouse.before", target, snapshot, column, ranges)
+        # Partitions are replaced whole, also where less than one is recomputed.
+        database.attach("tapehouse.around", target, snapshot, column, _around(target, ranges))
         database.seal()
         connection = database.connection
-        connection.execute("CREATE TABLE tapehouse.old AS FROM tapehouse.before")
+        connection.execute(
+            f"CREATE TABLE tapehouse.old AS FROM tapehouse.around WHERE {_inside(target, ranges)}"
+        )
         _compute(connection, spec, target)
         _check_times(connection, spec, target, ranges)
         return _compare(connection, spec, target, ranges)
@@ -100,10 +103,10 @@ def _check_times(
 ) -> None:
     if ranges is None:
         return
-    at = _micros(target)
-    inside = " OR ".join(f"({at} >= {low} AND {at} < {high})" for low, high in ranges)
+    inside = _inside(target, ranges)
     stray = connection.execute(
-        f"SELECT {at} FROM tapehouse.new WHERE ({inside}) IS NOT TRUE LIMIT 1"  # noqa: S608
+        f"SELECT {_micros(target)} FROM tapehouse.new "  # noqa: S608
+        f"WHERE ({inside}) IS NOT TRUE LIMIT 1"
     ).fetchone()
     if stray is not None:
         shown = "null" if stray[0] is None else moment(stray[0]).isoformat()
@@ -128,14 +131,12 @@ def _compare(
     changed = _changed(connection, spec)
     if not changed:
         return None
-    where, spans = "true", None
-    if ranges is not None:
-        spans = _partitions(connection, target)
-        at = _micros(target)
-        where = " OR ".join(f"({at} >= {low} AND {at} < {high})" for low, high in spans)
+    spans = None if ranges is None else _partitions(connection, target)
     order = ", ".join(_order(spec, target)) or "ALL"
     rows = connection.execute(
-        f"SELECT * FROM tapehouse.new WHERE {where} ORDER BY {order}"  # noqa: S608
+        f"FROM (FROM tapehouse.new UNION ALL "
+        f"FROM tapehouse.around WHERE NOT ({_inside(target, ranges)})) "
+        f"WHERE {_inside(target, spans)} ORDER BY {order}"
     ).to_arrow_table()
     corrected = _corrected(connection, spec, target, ranges)
     return Difference(rows.cast(_arrow(target)), spans, changed, corrected)
@@ -167,7 +168,8 @@ def _corrected(
     return _count(
         connection,
         f"FROM tapehouse.gone g WHERE {_micros(target)} < {closed} OR EXISTS "
-        f"(FROM tapehouse.new n WHERE {same} AND n.{column} > g.{column})",
+        "(FROM (FROM tapehouse.new UNION ALL FROM tapehouse.around) n "
+        f"WHERE {same} AND n.{column} > g.{column})",
     )
 
 
@@ -181,6 +183,22 @@ def _partitions(connection: duckdb.DuckDBPyConnection, target: Table) -> tuple[R
         "(FROM tapehouse.gone UNION ALL FROM tapehouse.come)"
     ).fetchall()
     return tuple(sorted({unit(timed[1], hour * (DAY // 24)) for (hour,) in starts}))
+
+
+def _around(target: Table, ranges: Sequence[Range] | None) -> Sequence[Range] | None:
+    """The partitions that hold `ranges`."""
+    timed = time_partition(target)
+    if ranges is None or timed is None:
+        return ranges
+    return merged(units(timed[1], ranges))
+
+
+def _inside(target: Table, ranges: Sequence[Range] | None) -> str:
+    """The condition on a row that its time is in `ranges`; None: any."""
+    if ranges is None:
+        return "true"
+    at = _micros(target)
+    return " OR ".join(f"({at} >= {low} AND {at} < {high})" for low, high in ranges)
 
 
 def _order(spec: TableSpec, target: Table) -> list[str]:
