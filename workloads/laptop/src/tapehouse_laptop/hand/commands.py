@@ -1,6 +1,7 @@
 """The commands at hand. What they work with is imported when they run: the others start fast."""
 
 import sys
+import time
 from pathlib import Path
 
 import click
@@ -150,4 +151,40 @@ def test(
         sys.exit(1)
 
 
-commands = [sql, sample, test]
+@click.command()
+def health() -> None:
+    """Say whether everything here runs, what does not, and how far behind it is.
+
+    Status 0 when all is well, 1 when something is not.
+    """
+    from tapehouse_laptop.hand.health import look
+
+    try:
+        found = look()
+    except LaptopError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo("\n".join(found.lines()))
+    if not found.good:
+        sys.exit(1)
+
+
+@click.command("support-bundle")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The archive, .tar.gz  [default: tapehouse-support-<time>.tar.gz]",
+)
+def support_bundle(output: Path | None) -> None:
+    """Write an archive of resources, events, logs, metrics and versions, without secrets."""
+    from tapehouse_laptop.hand.bundle import write
+
+    target = output or Path(f"tapehouse-support-{time.strftime('%Y%m%d-%H%M%S')}.tar.gz")
+    try:
+        count = write(target)
+    except (LaptopError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"{target}: {count} files; passwords, keys and tokens are left out")
+
+
+commands = [sql, sample, test, health, support_bundle]
