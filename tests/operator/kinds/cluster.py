@@ -60,6 +60,7 @@ class Cluster:
             clock=self.clock,
             rng=random.Random(1),
         )
+        self.passwords = 0
         self._tasks: list[asyncio.Task[None]] = []
 
     def clock(self) -> datetime:
@@ -98,9 +99,19 @@ class Cluster:
     def play(self) -> None:
         """Strimzi, the Flink operator, the kubelet and the check, for what is new to them."""
         for ref, body in list(self.kube.objects.items()):
+            if ref.kind == "KafkaUser":
+                self._give_password(ref)
             status = self._status(ref, body)
             if status is not None and status != body.get("status"):
                 self.kube.edit(ref, {"status": status}, "status", "vendor")
+
+    def _give_password(self, user: Ref) -> None:
+        secret = Ref("v1", "Secret", user.namespace, user.name)
+        if secret not in self.kube.objects:
+            self.passwords += 1
+            body = {"apiVersion": "v1", "kind": "Secret", "data": {"password": str(self.passwords)}}
+            metadata = {"name": user.name, "namespace": user.namespace}
+            self.kube.create({**body, "metadata": metadata})
 
     def _status(self, ref: Ref, body: Mapping[str, Any]) -> dict[str, Any] | None:
         generation = body["metadata"].get("generation", 0)

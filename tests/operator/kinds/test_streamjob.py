@@ -171,6 +171,8 @@ def test_refs_name_everything_that_may_change_the_plan() -> None:
         ("ConfigMap", "ticks-schema"),
         ("LakehouseTable", "bronze-ticks"),
         ("ConfigMap", "bronze-ticks-table"),
+        ("ConfigMap", "bronze-ticks-published"),
+        ("Secret", "land-job"),
     }
 
 

@@ -87,6 +87,26 @@ def test_a_change_reaches_the_children_as_one_revision(operator: Operator) -> No
     assert operator.get("controllerrevision", name)["revision"] == number + 1
 
 
+def test_a_rotated_secret_restarts_the_feed(operator: Operator) -> None:
+    def annotations() -> dict[str, str]:
+        deployment = operator.get("deployment", "market-feed")
+        found: dict[str, str] = deployment["spec"]["template"]["metadata"]["annotations"]
+        return found
+
+    secret = ("secret", "generic", "market-feed")
+    operator.kubectl("create", *secret, "--from-literal=password=one")
+    seen = "tapehouse.dev/secrets-seen"
+    told = lambda: operator.get("deployment", "market-feed")["metadata"]["annotations"]  # noqa: E731
+    wait_until(lambda: seen in told(), "the Secret to be seen")
+    before = annotations()
+    operator.kubectl("label", "secret", "market-feed", "touched=yes")
+    patch = json.dumps({"stringData": {"password": "two"}})
+    operator.kubectl("patch", "secret", "market-feed", "--type=merge", "-p", patch)
+    wait_until(lambda: annotations() != before, "the Pods' template to change")
+    assert annotations().keys() - before.keys() == {"tapehouse.dev/secrets-rotated"}
+    operator.kubectl("delete", "secret", "market-feed")
+
+
 class TestCommands:
     def run(self, operator: Operator, *args: str, status: int = 0) -> str:
         env = {"KUBECONFIG": str(operator.server.kubeconfig)}

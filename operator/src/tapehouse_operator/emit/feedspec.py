@@ -147,8 +147,8 @@ def check_compatibility(
         SpecError: with the event, the field that breaks it, and who reads that.
     """
     name = feed.metadata.name
-    declared = {event.name for event in events}
-    for gone in (event for event in known.current if event.name not in declared):
+    declared = {now.name for now in events}
+    for gone in (was for was in known.current if was.name not in declared):
         _check_unread(feed, gone, event_readers(name, gone.name, consumers))
     promise = feed.spec.schema_.compatibility
     for place, now in enumerate(events):

@@ -43,7 +43,8 @@ from tapehouse_operator.emit.jobspec import (
     topic_targets,
     topics_of,
 )
-from tapehouse_operator.emit.platform import KafkaAccess, Platform, bootstrap
+from tapehouse_operator.emit.platform import PASSWORD_KEY, KafkaAccess, Platform, bootstrap
+from tapehouse_operator.emit.rotation import Rotation, with_rotation
 from tapehouse_operator.emit.tables import (
     PUBLISHED_KEY,
     STALLED,
@@ -63,6 +64,7 @@ from tapehouse_operator.kinds.contract import (
     Verdict,
     World,
 )
+from tapehouse_operator.kinds.secrets import rotation_of, secret_key
 from tapehouse_operator.kinds.topics import check_claims, live_partitions, strimzi_row, topic_key
 from tapehouse_operator.names import API_VERSION, LABEL_REVISION, branch_name, revision_name
 
@@ -96,6 +98,8 @@ class JobPlan:
     """The revision whose branch holds the newest data."""
     accepted: frozenset[str]
     """Digests of the SQL of started revisions."""
+    rotation: Rotation
+    """Of the password it started with."""
 
 
 class StreamJobKind:
@@ -113,7 +117,10 @@ class StreamJobKind:
     def refs(self, resource: StreamJob, settings: Mapping[str, str]) -> Refs:
         """Kafka, feeds and tables with their accepted schemas, topics, the SQL if elsewhere."""
         spec = resource.spec
-        objects = {_kafka_key(settings.get("kafkaCluster", ""))}
+        objects = {
+            _kafka_key(settings.get("kafkaCluster", "")),
+            secret_key(_user_name(resource.metadata.name)),
+        }
         for feed in _feeds(spec):
             objects |= {_resource_key("TradeFeed", feed), _config_key(FeedNames(feed).schema)}
         for table in _tables(spec):
@@ -181,6 +188,9 @@ class StreamJobKind:
             accepted=frozenset(
                 config.annotations.get(ANNOTATION_SQL, "") for config in configs.values()
             ),
+            rotation=rotation_of(
+                _flink_key(name), [(_user_name(name), frozenset({PASSWORD_KEY}))], world
+            ),
         )
 
     def preflight(self, plan: JobPlan) -> Preflight | None:
@@ -214,7 +224,7 @@ class StreamJobKind:
                 Child(user),
                 Child(config),
                 *([Child(publish)] if plan.program.outputs else ()),
-                Child(flink.flink_deployment(job)),
+                Child(with_rotation(flink.flink_deployment(job), "podTemplate", plan.rotation)),
             )
         )
 

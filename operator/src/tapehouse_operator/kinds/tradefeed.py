@@ -40,7 +40,8 @@ from tapehouse_operator.emit.feedspec import (
 )
 from tapehouse_operator.emit.health import Health, of_deployment
 from tapehouse_operator.emit.manifests import config_map, document
-from tapehouse_operator.emit.platform import KafkaAccess, Platform, bootstrap
+from tapehouse_operator.emit.platform import PASSWORD_KEY, KafkaAccess, Platform, bootstrap
+from tapehouse_operator.emit.rotation import Rotation, with_rotation
 from tapehouse_operator.errors import SpecError
 from tapehouse_operator.kinds.contract import (
     Applied,
@@ -52,6 +53,7 @@ from tapehouse_operator.kinds.contract import (
     Verdict,
     World,
 )
+from tapehouse_operator.kinds.secrets import deployment_key, rotation_of, secret_key
 from tapehouse_operator.kinds.topics import check_claims, live_partitions, strimzi_row, topic_key
 
 SUPPORTED_SOURCES = ("simulator", "websocket", "files")
@@ -68,6 +70,8 @@ class FeedPlan:
     """Of events, dead letters and the cursor, each once."""
     registry: Registry
     workload: Workload
+    rotation: Rotation
+    """Of the Secrets the workload uses."""
 
 
 class TradeFeedKind:
@@ -92,7 +96,12 @@ class TradeFeedKind:
             topics = set()
         topics |= {dead_letter_topic(resource), FeedNames(resource.metadata.name).cursor}
         return Refs(
-            objects=frozenset({_kafka_key(settings.get("kafkaCluster", ""))}),
+            objects=frozenset(
+                {
+                    _kafka_key(settings.get("kafkaCluster", "")),
+                    *(secret_key(name) for name, _ in _secrets(resource)),
+                }
+            ),
             claims=frozenset(map(topic_key, topics)),
             consumers=True,
         )
@@ -121,6 +130,7 @@ class TradeFeedKind:
             topics=topics,
             registry=registry.accept(events),
             workload=_workload(resource, events, platform, _access(platform, names, world)),
+            rotation=rotation_of(deployment_key(names.workload), _secrets(resource), world),
         )
 
     def preflight(self, plan: FeedPlan) -> Preflight | None:
@@ -142,7 +152,7 @@ class TradeFeedKind:
                 *map(Child, feed_access(names, plan.workload.namespace)),
                 Child(feed_report(names)),
                 Child(config_map(names.workload, {CONFIG_KEY: feed_config(plan.workload)})),
-                Child(feed_deployment(plan.workload)),
+                Child(with_rotation(feed_deployment(plan.workload), "template", plan.rotation)),
             )
         )
 
@@ -231,6 +241,15 @@ def _source(feed: TradeFeed) -> dict[str, Any]:
     return {"type": source.type, **_full(getattr(source, source.type))}
 
 
+def _secrets(feed: TradeFeed) -> list[tuple[str, frozenset[str]]]:
+    """The Secrets its workload uses, and which keys of them."""
+    used = {FeedNames(feed.metadata.name).workload: {PASSWORD_KEY}}
+    socket = feed.spec.source.websocket
+    for header in socket.headers_from if socket else ():
+        used.setdefault(header.secret_key_ref.name, set()).add(header.secret_key_ref.key)
+    return [(name, frozenset(keys)) for name, keys in used.items()]
+
+
 def _header_secrets(socket: WebSocket) -> tuple[str, ...]:
     return tuple(dict.fromkeys(header.secret_key_ref.name for header in socket.headers_from))
 
@@ -308,7 +327,7 @@ def _range(gap: Mapping[str, Any]) -> str:
 
 
 def _pods(applied: Applied, workload: Workload) -> Health:
-    live = applied.children.get(ObjectKey("apps/v1", "Deployment", workload.names.workload))
+    live = applied.children.get(deployment_key(workload.names.workload))
     if live is None:
         return Health(False, "not there yet")
     return of_deployment(live.status, live.generation, workload.replicas)

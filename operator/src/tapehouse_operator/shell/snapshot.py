@@ -11,7 +11,7 @@ from tapehouse_operator.backends.kube import Body, Ref, Scope
 from tapehouse_operator.backends.store import Store
 from tapehouse_operator.decision import AnyKind
 from tapehouse_operator.emit.core import ObjectKey
-from tapehouse_operator.errors import Fenced, SpecError
+from tapehouse_operator.errors import Fenced, Rejected, SpecError
 from tapehouse_operator.kinds.contract import Key, Observed, Refs, Subject
 from tapehouse_operator.names import API_VERSION, LABEL_OWNER, SETTINGS, owner_label
 from tapehouse_operator.rollout import REVISION_API, REVISION_KIND
@@ -130,10 +130,19 @@ class Snapshot:
             subject = self.subject(Key(at.kind, self.namespace, at.name))
             return None if subject is None else _as_observed(subject)
         ref = Ref(at.api_version, at.kind, self.namespace, at.name)
-        if self._store.get(ref) is None and (body := await self.kube.get(ref)):
+        if self._store.get(ref) is None and (body := await self._allowed(ref)):
             self._store.put(body)
         entry = self._store.get(ref)
         return None if entry is None else entry.observed()
+
+    async def _allowed(self, ref: Ref) -> Body | None:
+        """A Secret that the user may not see is as good as none."""
+        try:
+            return await self.kube.get(ref)
+        except Rejected as e:
+            if e.status != 403 or ref.kind != "Secret":
+                raise
+            return None
 
     async def pods(self, labels: Mapping[str, str]) -> AsyncIterator[Body]:
         """The Pods that `labels` select; none without labels."""
