@@ -35,17 +35,18 @@ def _served(home: Path) -> Iterator[str]:
             user=user, stdout=log, stderr=log, env=environment,
         )  # fmt: skip
     try:
-        _await(home / ".s.PGSQL.5432", process)
+        _await(data / "postmaster.pid", process)
         yield f"postgresql://tapehouse@/postgres?host={home}"
     finally:
         process.terminate()
         process.wait(30)
 
 
-def _await(socket: Path, process: subprocess.Popen[bytes]) -> None:
+def _await(status: Path, process: subprocess.Popen[bytes]) -> None:
+    """The server says in its file when it is ready."""
     deadline = time.monotonic() + 60
-    while not socket.exists():
-        assert process.poll() is None, (socket.parent / "postgres.log").read_text()
+    while not (status.exists() and "ready" in status.read_text()):
+        assert process.poll() is None, (status.parents[1] / "postgres.log").read_text()
         assert time.monotonic() < deadline, "PostgreSQL does not start"
         time.sleep(0.05)
 
