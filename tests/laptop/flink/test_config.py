@@ -30,6 +30,12 @@ def test_everything_listens_on_the_deployments_address() -> None:
     assert set(listening.values()) == {"127.1.0.60"}
 
 
+def test_no_reporter_opens_a_port_on_every_address() -> None:
+    given = {"metrics.reporter.prom.port": "9249", "metrics.latency.interval": "1 s"}
+    found = configuration(wanted(flinkConfiguration=given))
+    assert {k for k in found if k.startswith("metrics")} == {"metrics.latency.interval"}
+
+
 def test_data_directory_and_nested_settings_are_expanded() -> None:
     given = {"execution": {"checkpointing": {"dir": "file://$(TAPEHOUSE_DATA)/x"}}, "a.b": True}
     found = configuration(wanted(flinkConfiguration=given))

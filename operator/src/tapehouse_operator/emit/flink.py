@@ -49,6 +49,11 @@ _CONFIGURATION: Mapping[str, str] = {
     "restart-strategy.exponential-delay.attempts-before-reset-backoff": "15",
     "heartbeat.interval": "5 s",
     "heartbeat.timeout": "30 s",
+    # Every process answers Prometheus, where its image has the reporter.
+    "metrics.reporter.prom.factory.class": (
+        "org.apache.flink.metrics.prometheus.PrometheusReporterFactory"
+    ),
+    "metrics.reporter.prom.port": "9249",
     # A busy machine is slow, not dead: deploying a wide job must not time out and start over.
     "pekko.ask.timeout": "60 s",
     # SQL over JSON and Parquet lives on the heap; RocksDB alone uses managed memory.

@@ -16,6 +16,9 @@ PARAMETERS = "BASH_JAVA_UTILS_EXEC_RESULT:"
 PROVIDER = "org.apache.kafka.common.config.provider.EnvVarConfigProvider"
 HEAP_MINIMUM = "-Xms64m"
 
+REPORTERS = "metrics.reporter."
+"""Prometheus' reporter binds every address of the machine: here Flink's REST API tells instead."""
+
 DEFAULTS = {
     "classloader.check-leaked-classloader": "false",
     # No .crc file beside every file of a table.
@@ -51,7 +54,8 @@ def cluster_configuration(
     wanted: Wanted, endpoint: Endpoint, data: str, scratch: Path
 ) -> dict[str, str]:
     """The content of `config.yaml` for both kinds of process."""
-    given = {**DEFAULTS, **wanted.configuration(data)}
+    asked = wanted.configuration(data)
+    given = DEFAULTS | {k: v for k, v in asked.items() if not k.startswith(REPORTERS)}
     cpu, task_memory = wanted.resource("taskManager")
     _, job_memory = wanted.resource("jobManager")
     given.setdefault("taskmanager.memory.process.size", task_memory)
