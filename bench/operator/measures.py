@@ -15,6 +15,8 @@ from tapehouse_operator.backends.access import Access
 WRITES = frozenset({"APPLY", "DELETE", "PATCH", "POST", "PUT"})
 OTHERS = frozenset({"leases", "customresourcedefinitions", "namespaces", ""})
 """Resources whose traffic is not the workload's: leader election, installation, discovery."""
+EVENTS = "events"
+"""Told apart: they may come long after what they tell of."""
 BUSY = 0.03
 """Share of a core below which a process is at rest."""
 STEP = 0.25
@@ -83,6 +85,11 @@ async def requests(access: Access) -> Counter[tuple[str, str]]:
 def writes(counted: Counter[tuple[str, str]]) -> int:
     """The writes among requests."""
     return sum(number for (verb, _), number in counted.items() if verb in WRITES)
+
+
+def take_events(counted: Counter[tuple[str, str]]) -> int:
+    """Remove the Kubernetes Events posted; how many they were."""
+    return sum(counted.pop(key) for key in list(counted) if key[1] == EVENTS)
 
 
 def by_verb(counted: Counter[tuple[str, str]]) -> dict[str, int]:

@@ -13,6 +13,7 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ("new status p99", "apply → status p99, s", "{:.2f}"),
     ("writes", "writes per new resource", "{:.2f}"),
     ("requests", "requests per new resource", "{:.2f}"),
+    ("events", "Kubernetes Events posted meanwhile, per resource", "{:.2f}"),
     ("cpu", "CPU for all, s", "{:.2f}"),
     ("peak", "RSS at most, MiB", "{:.0f}"),
     ("rss", "RSS at rest, MiB", "{:.0f}"),

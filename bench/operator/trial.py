@@ -10,7 +10,15 @@ from tapehouse_operator.backends.access import load_access
 
 from bench.operator.contenders import Contender, Setting
 from bench.operator.driver import Driver, Watched
-from bench.operator.measures import at_rest, by_verb, cost, percentile, requests, writes
+from bench.operator.measures import (
+    at_rest,
+    by_verb,
+    cost,
+    percentile,
+    requests,
+    take_events,
+    writes,
+)
 from bench.operator.recording import Template
 from bench.operator.server import api_server
 from bench.operator.workload import Workload
@@ -91,6 +99,7 @@ class _Course:
         after = cost(self._pid)
         asked = await requests(self._access) - before
         asked["POST", self._plan.workload.kind.model.names.plural] -= len(self._names)
+        figures["events"] = take_events(asked) / len(self._names)
         expected = len(self._plan.template.filled("a", "b")[0]) - 1
         short = [one for one in seen if len(one.children) != expected]
         if short:
@@ -103,6 +112,7 @@ class _Course:
         self.trial.verbs = by_verb(asked)
 
     async def _idle(self) -> None:
+        await self._no_more_events()
         before, spent = await requests(self._access), cost(self._pid)
         await asyncio.sleep(self._plan.idle)
         asked, after = await requests(self._access) - before, cost(self._pid)
@@ -124,13 +134,15 @@ class _Course:
     async def _fail(self) -> None:
         """The same changes without and with one resource that cannot be brought about."""
         self._latencies("paced", await self._paced(100))
-        failing = self._names[-1]
-        await self._driver.change(failing, {"spec": self._plan.workload.broken})
+        failing, workload = self._names[-1], self._plan.workload
+        await self._driver.change(failing, {"spec": workload.broken})
         await asyncio.sleep(FAILING_FOR)
         before = await requests(self._access)
         self._latencies("beside failing", await self._paced(200))
         asked = await self._after(before)
         self.trial.figures["beside failing writes"] = (asked - PACED) / PACED
+        await self._driver.change(failing, {"spec": workload.mended})
+        await self._driver.settled([failing], limit=60)
 
     async def _paced(self, number: int) -> list[Watched]:
         names = self._names[CHANGES : CHANGES + PACED]
@@ -151,15 +163,26 @@ class _Course:
         self._pid = self._contender.start(self._setting)
         figures["restart"] = await at_rest(self._pid) - started
         asked, after = await requests(self._access) - before, cost(self._pid)
+        figures["restart events"] = take_events(asked)
         figures["restart writes"] = writes(asked)
         figures["restart requests"] = asked.total()
         figures["restart cpu"], figures["restart rss"] = after.cpu, after.rss
         figures["restart peak"] = after.peak
 
+    async def _no_more_events(self) -> None:
+        """They are posted at leisure: wait for the last one."""
+        while True:
+            before = await requests(self._access)
+            await asyncio.sleep(2.0)
+            if not take_events(await requests(self._access) - before):
+                return
+
     async def _after(self, before: Counter[tuple[str, str]]) -> int:
         """The writes since `before`, once the contender is at rest."""
         await asyncio.sleep(1.0)
-        return writes(await requests(self._access) - before)
+        asked = await requests(self._access) - before
+        take_events(asked)
+        return writes(asked)
 
     def _latencies(self, name: str, seen: Sequence[Watched]) -> None:
         for what, values in (

@@ -103,7 +103,9 @@ class Workload:
     changed: dict[str, Any]
     """A spec, as a merge patch, which changes one child."""
     broken: dict[str, Any]
-    """A spec which cannot be brought about."""
+    """A change that cannot be brought about."""
+    mended: dict[str, Any]
+    """What takes it back."""
 
     @property
     def name(self) -> str:
@@ -151,11 +153,12 @@ def _feed(name: str) -> dict[str, Any]:
 
 
 WORKLOADS = {
-    "trio": Workload(TrioKind(), _trio, {"rate": ...}, {"broken": True}),
+    "trio": Workload(TrioKind(), _trio, {"rate": ...}, {"broken": True}, {"broken": False}),
     "tradefeed": Workload(
         TradeFeedKind(),
         _feed,
         {"source": {"simulator": {"tradesPerSecond": ...}}},
         {"resources": {"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}},
+        {"resources": None},
     ),
 }

@@ -21,33 +21,62 @@ IDENTITY = frozenset({"apiVersion", "kind"})
 NEVER_OWNED = frozenset({"name", "namespace"})
 NOTHING: tuple[Any, ...] = (None, {}, [])
 """The API server may drop these, and with them our claim."""
+OWNERS = "f:ownerReferences"
 
 
 def owned_fields(metadata: Mapping[str, Any]) -> str:
-    """The `fieldsV1` our manager holds by server-side apply, as canonical JSON; empty if none."""
+    """The `fieldsV1` our manager holds by server-side apply, as canonical JSON; empty if none.
+
+    The UID in the owner reference is left out: with it no two objects would have the same fields,
+    and the desired-hash annotation has it already.
+    """
     for entry in metadata.get("managedFields") or ():
         if (
             entry.get("manager") == FIELD_MANAGER
             and entry.get("operation") == "Apply"
             and not entry.get("subresource")
         ):
-            fields = entry.get("fieldsV1") or {}
+            fields = _without_uids(entry.get("fieldsV1") or {})
             return orjson.dumps(fields, option=orjson.OPT_SORT_KEYS).decode()
     return ""
+
+
+def _without_uids(fields: Fields) -> Fields:
+    metadata: Fields = fields.get("f:metadata", {})
+    if OWNERS not in metadata:
+        return fields
+    references = {
+        "k:{}" if name.startswith("k:") else name: owned for name, owned in metadata[OWNERS].items()
+    }
+    return {**fields, "f:metadata": {**metadata, OWNERS: references}}
 
 
 def lost_fields(desired: Mapping[str, Any], fields: str) -> tuple[str, ...]:
     """The paths in `desired` that are no longer ours, as `spec.config.retention.ms`."""
     owned = _parsed(fields) if fields else None
     body = {k: v for k, v in desired.items() if k not in IDENTITY}
-    metadata = {k: v for k, v in body.get("metadata", {}).items() if k not in NEVER_OWNED}
-    return tuple(_lost({**body, "metadata": metadata}, owned, ""))
+    body["metadata"] = {k: v for k, v in desired["metadata"].items() if k not in NEVER_OWNED}
+    return () if owned is not None and _holds(body, owned) else tuple(_lost(body, owned, ""))
 
 
 @lru_cache(maxsize=256)
 def _parsed(fields: str) -> Fields:
     parsed: Fields = json.loads(fields)
     return parsed
+
+
+def _holds(value: Any, owned: Fields) -> bool:
+    """Whether surely nothing is lost: nearly always, and without the names of paths."""
+    if not owned or not value:
+        return True
+    if isinstance(value, dict):
+        return all(
+            (mine := owned.get(f"f:{key}")) is not None and _holds(item, mine)
+            for key, item in value.items()
+        )
+    return isinstance(value, list) and all(
+        (mine := _element(item, owned)) is not None and _holds(item, mine) for item in value
+    )
 
 
 def _lost(value: Any, owned: Fields | None, path: str) -> Iterator[str]:
@@ -70,7 +99,7 @@ def _element(item: Any, owned: Fields) -> Fields | None:
         found: Fields | None = owned.get(f"v:{json.dumps(item, separators=(',', ':'))}")
         return found
     for name, fields in owned.items():
-        if name.startswith("k:") and _matches(item, json.loads(name[2:])):
+        if name.startswith("k:") and _matches(item, _parsed(name[2:])):
             return fields  # type: ignore[no-any-return]
     return None
 

@@ -2,8 +2,11 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
+
+import orjson
 
 GROUP = "tapehouse.dev"
 VERSION = "v1alpha1"
@@ -48,8 +51,18 @@ def canonical(value: Mapping[str, Any] | list[Any] | str) -> bytes:
 
     `10.0` is `10`, as it is once an API server has stored it.
     """
+    try:
+        raw = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # mappings that are no dict, numbers beyond 64 bits
+        raw = b".0"
+    if not _FLOAT.search(raw):
+        return raw
     plain = _plain(value)
     return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+_FLOAT = re.compile(rb"\.0|[0-9][eE]")
+"""What may be a number that orjson writes otherwise."""
 
 
 def _plain(value: Any) -> Any:

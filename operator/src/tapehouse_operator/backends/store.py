@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from sys import intern
 from typing import Any
@@ -44,9 +45,7 @@ class Entry:
     @property
     def body(self) -> dict[str, Any]:
         """What was kept: `metadata`, `status`, and as `data` the data or the spec."""
-        raw = decompress(self.packed) if self.packed[:1] == b"\x78" else self.packed
-        unpacked: dict[str, Any] = orjson.loads(raw)
-        return unpacked
+        return _unpacked(self.packed)
 
     def observed(self) -> Observed:
         """The object as kinds see it."""
@@ -171,6 +170,14 @@ def _entry(body: Body) -> Entry:
         content=hash((packed, generation, fields, owners, deleting)),
         packed=packed,
     )
+
+
+@lru_cache(maxsize=512)
+def _unpacked(packed: bytes) -> dict[str, Any]:
+    """Shared by all who look within one reconcile; nobody changes it."""
+    raw = decompress(packed) if packed[:1] == b"\x78" else packed
+    unpacked: dict[str, Any] = orjson.loads(raw)
+    return unpacked
 
 
 def _packed(body: Body) -> bytes:
