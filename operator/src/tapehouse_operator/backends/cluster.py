@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from tapehouse_operator.backends.canary import Canary
 from tapehouse_operator.backends.informer import Informer, Listener
 from tapehouse_operator.backends.kube import Body, Kube, Ref, Scope
 from tapehouse_operator.backends.store import Entry, Store, reference
@@ -40,6 +41,7 @@ class ClusterBackend:
         rng: random.Random | None = None,
     ) -> None:
         self.store = Store()
+        self.canary = Canary()
         self._kube, self._wake, self._fence, self._clock = kube, wake, fence, clock
         self._random = rng or random.Random()  # noqa: S311 - jitter, not a secret
         self._namespaces = tuple(namespaces) or ("",)
@@ -85,6 +87,7 @@ class ClusterBackend:
     def resource_seen(self, body: Body) -> None:
         """A resource of one of the kinds, as it is."""
         key = _key(reference(body))
+        self.canary.heard(self._stream(key), int(body["metadata"]["resourceVersion"]))
         if body["metadata"].get("deletionTimestamp"):
             self._unlooked[key.namespace].discard(key)
         elif key not in self._needs:
@@ -94,7 +97,8 @@ class ClusterBackend:
 
     def resource_gone(self, ref: Ref, uid: str) -> None:
         """A resource of one of the kinds that no longer is."""
-        if self.store.drop(ref, uid):
+        if entry := self.store.drop(ref, uid):
+            self.canary.heard(self._stream(_key(ref)), entry.version)
             self._forget(_key(ref))
             self._wake(_key(ref))
             self._wake_dependents(ref)
@@ -374,8 +378,13 @@ class ClusterBackend:
 
     async def _merge(self, subject: Subject, body: Body, subresource: str) -> Subject:
         self._fence()
-        self._written(await self._kube.merge(_ref(subject.key), body, subresource))
+        after = self._written(await self._kube.merge(_ref(subject.key), body, subresource))
+        self.canary.known(self._stream(subject.key), after.version)
         return self.subject(subject.key) or subject
+
+    def _stream(self, key: Key) -> str:
+        """Versions can be compared within one watch."""
+        return key.kind if self._namespaces == ("",) else f"{key.kind} in {key.namespace}"
 
     def _written(self, body: Body) -> Entry:
         """What we wrote is known at once, so its own event wakes nobody but those who look on."""

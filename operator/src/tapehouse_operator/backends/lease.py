@@ -30,7 +30,8 @@ class Lease:
         self, kube: HttpKube, namespace: str, name: str, identity: str, rng: random.Random
     ) -> None:
         self._kube, self._identity, self._random = kube, identity, rng
-        self._ref = Ref(API_VERSION, KIND, namespace, name)
+        self.ref = Ref(API_VERSION, KIND, namespace, name)
+        self._known: Callable[[int], None] = lambda version: None
         self._until = 0.0
         self._seen = ("", 0.0)
         """The other's resource version and when we first saw it."""
@@ -42,15 +43,24 @@ class Lease:
             Fenced: it might not.
         """
         if asyncio.get_running_loop().time() + REQUEST_TIMEOUT >= self._until:
-            raise Fenced(f"{self._identity} does not hold {self._ref.namespace}/{self._ref.name}")
+            raise Fenced(f"{self._identity} does not hold {self.ref.namespace}/{self.ref.name}")
 
     @property
     def is_leading(self) -> bool:
         """Whether writes are allowed now."""
         return asyncio.get_running_loop().time() + REQUEST_TIMEOUT < self._until
 
-    async def run(self, lead: Callable[[], None], follow: Callable[[], Awaitable[None]]) -> None:
-        """Call `lead` on gaining the lease and `follow` on losing it; gives it back at the end."""
+    async def run(
+        self,
+        lead: Callable[[], None],
+        follow: Callable[[], Awaitable[None]],
+        known: Callable[[int], None] = lambda version: None,
+    ) -> None:
+        """Call `lead` on gaining the lease and `follow` on losing it; gives it back at the end.
+
+        `known` is told of every version of the lease that is read or written.
+        """
+        self._known = known
         leading = False
         try:
             while True:
@@ -75,20 +85,24 @@ class Lease:
                 if await self._renew(sent):
                     self._until = sent + DURATION
         except (Rejected, Unavailable, TimeoutError) as e:
-            log.warning("lease %s/%s: %s", self._ref.namespace, self._ref.name, e or "timed out")
+            log.warning("lease %s/%s: %s", self.ref.namespace, self.ref.name, e or "timed out")
 
     async def _renew(self, now: float) -> bool:
-        live = await self._kube.get(self._ref)
+        live = await self._kube.get(self.ref)
         if live is None:
-            await self._kube.create(self._body({}, 0))
+            self._seen_now(await self._kube.create(self._body({}, 0)))
             return True
+        self._seen_now(live)
         spec = live.get("spec") or {}
         holder = spec.get("holderIdentity") or ""
         if holder not in ("", self._identity) and not self._expired(live, now):
             return False
         transitions = int(spec.get("leaseTransitions") or 0) + (holder != self._identity)
-        await self._kube.replace(self._body(live["metadata"], transitions))
+        self._seen_now(await self._kube.replace(self._body(live["metadata"], transitions)))
         return True
+
+    def _seen_now(self, live: Body) -> None:
+        self._known(int(live["metadata"]["resourceVersion"]))
 
     def _expired(self, live: Body, now: float) -> bool:
         version = live["metadata"]["resourceVersion"]
@@ -101,7 +115,7 @@ class Lease:
             return
         self._until = 0.0
         try:
-            live = await self._kube.get(self._ref)
+            live = await self._kube.get(self.ref)
             if live is not None and live["spec"].get("holderIdentity") == self._identity:
                 await self._kube.replace(self._body(live["metadata"], None, holder=""))
         except (Rejected, Unavailable) as e:
@@ -122,6 +136,6 @@ class Lease:
         return {
             "apiVersion": API_VERSION,
             "kind": KIND,
-            "metadata": {"namespace": self._ref.namespace, "name": self._ref.name, **kept},
+            "metadata": {"namespace": self.ref.namespace, "name": self.ref.name, **kept},
             "spec": spec,
         }

@@ -1,6 +1,7 @@
 """`tapehouse operator run`: everything put together, started in order, stopped in order."""
 
 import asyncio
+import functools
 import logging
 import random
 import signal
@@ -9,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 
 from tapehouse_operator.backends.access import load_access
+from tapehouse_operator.backends.canary import listen
 from tapehouse_operator.backends.client import HttpKube
 from tapehouse_operator.backends.lease import Lease
 from tapehouse_operator.backends.resync import CachedCatalog
@@ -52,7 +54,10 @@ async def run_operator(settings: Settings, kinds: Sequence[AnyKind] = KINDS) -> 
         async with serve_health(engine, settings.address, settings.port), _started(engine, stop):
             log.info("serving %s", ", ".join(engine.kind_names))
             door = Door(engine, access, kinds, settings.namespaces)
-            leading = asyncio.create_task(_lead(engine, lease, settings.leader_election))
+            lead = (
+                _elected(engine, lease, kube, rng) if settings.leader_election else _alone(engine)
+            )
+            leading = asyncio.create_task(lead)
             telling = asyncio.create_task(recorder.run())
             try:
                 await door.run(stop)
@@ -97,11 +102,17 @@ async def _started(engine: Engine, stop: asyncio.Event) -> AsyncIterator[None]:
         await engine.stop()
 
 
-async def _lead(engine: Engine, lease: Lease, election: bool) -> None:
-    if election:
-        await lease.run(engine.lead, engine.follow)
-    else:
-        engine.lead()
+async def _alone(engine: Engine) -> None:
+    engine.lead()
+
+
+async def _elected(engine: Engine, lease: Lease, kube: HttpKube, rng: random.Random) -> None:
+    """Lead when the lease says so; hearing of it proves that watches work, even at rest."""
+    canary = engine.backend.canary
+    async with asyncio.TaskGroup() as group:
+        group.create_task(listen(kube, lease.ref, canary, rng).run(), name="canary")
+        known = functools.partial(canary.known, lease.ref.kind)
+        group.create_task(lease.run(engine.lead, engine.follow, known), name="lease")
 
 
 def _stop_on_signals() -> asyncio.Event:
