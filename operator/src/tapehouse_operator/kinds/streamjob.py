@@ -443,18 +443,21 @@ def _health(plan: JobPlan, job: JobHealth | None) -> tuple[bool, str]:
     """Whether the job runs and does its work; if not, why."""
     if job is None or not job.running:
         return False, job.reason if job else ""
-    return (False, Reason.COMMIT_STALLED.value) if plan.stalled else (True, "")
+    return (False, f"{Reason.COMMIT_STALLED}: {_stall(plan)}") if plan.stalled else (True, "")
 
 
 def _commit_condition(plan: JobPlan) -> Condition:
     kind = ConditionType.COMMIT_STALLED
     if not plan.stalled:
         return condition(kind, False, Reason.COMMITTING)
-    message = (
-        f"checkpoints complete, but {', '.join(plan.stalled)} get no commit; "
+    return condition(kind, True, Reason.COMMIT_STALLED, _stall(plan))
+
+
+def _stall(plan: JobPlan) -> str:
+    return (
+        f"checkpoints complete, but are not committed to {', '.join(plan.stalled)}; "
         f"run: tapehouse repair streamjob/{plan.name}"
     )
-    return condition(kind, True, Reason.COMMIT_STALLED, message)
 
 
 def _user_name(job: str) -> str:
