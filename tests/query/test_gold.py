@@ -257,6 +257,41 @@ async def test_order_book_from_bronze(ask: Ask, catalog: MemoryCatalog) -> None:
     assert (await ask('{ orderBook(symbol: "NONE") { symbol } }'))["orderBook"] is None
 
 
+SIDES: dict[str, tuple[Any, Any, list[Any]]] = {
+    "NULLS": (None, None, [None, None, None, None, 0, 0, None, None]),
+    "EMPTY": ([], [], [None, None, None, None, 0, 0, None, None]),
+    "ONE SIDE": (None, [(9.0, 1)], [None, None, 9.0, 1, 0, 1, None, None]),
+    "HOLES": ([None, (2.0, 0), (None, 5), (1.0, 7)], [], [1.0, 7, None, None, 7, 0, None, None]),
+    "UNSORTED": (
+        [(1.0, 1), (3.0, 3), (2.0, 2)],
+        [(6.0, 6), (4.0, 4), (5.0, 5)],
+        [3.0, 3, 4.0, 4, 6, 15, 1.0, 3.5],
+    ),
+}
+
+
+async def test_order_books_with_null_and_odd_levels(ask: Ask, catalog: MemoryCatalog) -> None:
+    """What counts is what `BOOK_STATS` counts; a null list is a side without levels."""
+
+    def levels(side: Any) -> Any:
+        if side is None:
+            return None
+        names = ("price", "quantity")
+        return [one and dict(zip(names, one, strict=True)) for one in side]
+
+    rows = [
+        {"event_id": symbol, "symbol": symbol, "timestamp": DAY, "kafka_partition": 0,
+         "kafka_offset": offset, "bids": levels(bids), "asks": levels(asks)}
+        for offset, (symbol, (bids, asks, _)) in enumerate(SIDES.items())
+    ]  # fmt: skip
+    append(catalog.create_table("bronze.orderbook", gold.BRONZE_ORDERBOOK), rows)
+    query = """query($s: String!) { orderBook(symbol: $s) { bestBidPrice bestBidQty bestAskPrice
+      bestAskQty bidDepth askDepth spread midPrice } }"""
+    for symbol, (_, _, expected) in SIDES.items():
+        found = (await ask(query, s=symbol))["orderBook"]
+        assert list(found.values()) == expected, symbol
+
+
 async def test_order_book_from_silver(ask: Ask, catalog: MemoryCatalog) -> None:
     catalog.create_table("bronze.orderbook", gold.BRONZE_ORDERBOOK)
     table = catalog.create_table("silver.orderbook", gold.SILVER_ORDERBOOK)

@@ -41,16 +41,27 @@ _SILVER = Newest(
     key=key,
     arrival="kafka_partition, kafka_offset",
 )
-_BIDS = "list_transform(bids, lambda level: level.{})"
-_ASKS = "list_transform(asks, lambda level: level.{})"
+
+
+def _side(levels: str, order: str) -> str:
+    """The levels that count, best first: as `BOOK_STATS` takes them for silver."""
+    counted = f"list_filter({levels}, lambda l: l.price IS NOT NULL AND l.quantity > 0)"
+    plain = f"list_transform({counted}, lambda l: {{price: l.price, quantity: l.quantity}})"
+    return f"list_sort({plain}, '{order}')"
+
+
+def _depth(side: str) -> str:
+    return f"coalesce(list_sum(list_transform({side}, lambda l: l.quantity)), 0)::BIGINT"
+
+
+_BID, _ASK = _side("bids", "DESC"), _side("asks", "ASC")
 _BRONZE = Newest(
     name="raw books",
     time="timestamp",
     id="event_id",
-    fields=f"""symbol, epoch_us(timestamp), bids[1].price, bids[1].quantity, asks[1].price,
-        asks[1].quantity, coalesce(list_sum({_BIDS.format("quantity")}), 0)::BIGINT,
-        coalesce(list_sum({_ASKS.format("quantity")}), 0)::BIGINT,
-        asks[1].price - bids[1].price, (asks[1].price + bids[1].price) / 2, NULL, NULL, event_id""",
+    fields=f"""symbol, epoch_us(timestamp), {_BID}[1].price, {_BID}[1].quantity, {_ASK}[1].price,
+        {_ASK}[1].quantity, {_depth(_BID)}, {_depth(_ASK)}, {_ASK}[1].price - {_BID}[1].price,
+        ({_ASK}[1].price + {_BID}[1].price) / 2, NULL, NULL, event_id""",
     make=Book._make,
     key=key,
     arrival="kafka_partition, kafka_offset",
