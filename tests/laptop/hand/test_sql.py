@@ -74,6 +74,24 @@ def test_a_query_reads_the_tables_it_names_and_no_other(
     assert catalog.loaded == ("dev_bronze.trades",)
 
 
+def test_values_are_those_of_json(
+    catalog: ListedCatalog, capsys: pytest.CaptureFixture[str]
+) -> None:
+    query = """SELECT max("at") AS newest, sum(length(symbol)) AS n, INTERVAL 1 DAY AS span,
+               [NULL, 1] AS some, map {'a': 1.5} AS named, NULL AS nothing
+               FROM bronze.trades"""
+    assert answer(catalog, query, capsys) == [
+        {
+            "newest": "2026-01-05T12:00:00Z",
+            "n": 3,
+            "span": 86400.0,
+            "some": [None, 1],
+            "named": {"a": "1.5"},
+            "nothing": None,
+        }
+    ]
+
+
 def test_renamed_columns_read_by_field_id(
     catalog: ListedCatalog, capsys: pytest.CaptureFixture[str]
 ) -> None:

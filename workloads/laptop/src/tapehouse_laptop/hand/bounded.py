@@ -86,7 +86,7 @@ class Bounded:
         Args:
             inserts: what is run.
             directory: where the files are.
-            catalog: of the dimensions; empty: there are none.
+            catalog: of the dimensions; empty: they are files in `dimensions_directory`.
             settle: how long an input stays open after its last row, in seconds.
         """
         ddl = [
@@ -103,7 +103,10 @@ class Bounded:
             "ddl": ddl,
             "inserts": [_statement(each) for each in inserts],
             "outputs": [],
-            "configuration": self.program.configuration,
+            "configuration": {
+                **self.program.configuration,
+                **({} if catalog else _dimensions(directory)),
+            },
         }
 
 
@@ -115,6 +118,16 @@ def input_file(directory: Path, alias: str) -> Path:
 def output_directory(directory: Path, target: str) -> Path:
     """Where the rows of an output come to be."""
     return directory / "outputs" / target
+
+
+def dimensions_directory(directory: Path) -> Path:
+    """Where the rows of dimensions are."""
+    return directory / "dimensions"
+
+
+def _dimensions(directory: Path) -> dict[str, str]:
+    place = literal(str(dimensions_directory(directory)))
+    return {"pipeline.global-job-parameters": f"tapehouse.dimensions:{place}"}
 
 
 def _outputs(spec: StreamJobSpec, world: World) -> dict[str, tuple[Field, ...]]:

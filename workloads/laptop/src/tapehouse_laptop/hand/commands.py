@@ -111,7 +111,15 @@ def _pairs(
     type=click.Path(path_type=Path, file_okay=False, exists=True),
     help="The resources of JOB and of what it names  [default: environments/local]",
 )
-@click.option("--catalog", metavar="URI", default="", help="Where dimensions are, if JOB has some.")
+@click.option(
+    "--dimension",
+    "dimensions",
+    multiple=True,
+    callback=_pairs,
+    metavar="TABLE=FILE",
+    help="Rows of a dimension (JSON Lines or .csv)  [default: its declared rows]",
+)
+@click.option("--catalog", metavar="URI", default="", help="Take dimensions from there instead.")
 @click.option(
     "--settle",
     default=2.0,
@@ -124,6 +132,7 @@ def test(
     inputs: dict[str, list[Path]],
     expected: dict[str, list[Path]],
     directory: Path | None,
+    dimensions: dict[str, list[Path]],
     catalog: str,
     settle: float,
     timeout: float,
@@ -137,14 +146,26 @@ def test(
 
     \b
     tapehouse test land --input trades=trades.jsonl --expect bronze.trades=expected.csv
+    tapehouse test refine --input trades=trades.jsonl --dimension dim.dim_symbol=symbols.csv
     tapehouse test job.yaml -d environments/local --input trades=trades.jsonl
     """
     from tapehouse_laptop.hand.replay import check
 
+    if dimensions and catalog:
+        raise click.UsageError("give --dimension or --catalog, not both")
     usual = Path("environments/local")
     place = directory or (usual if usual.is_dir() else None)
     try:
-        same = check(job, place, inputs, expected, catalog=catalog, settle=settle, timeout=timeout)
+        same = check(
+            job,
+            place,
+            inputs,
+            expected,
+            dimensions=dimensions,
+            catalog=catalog,
+            settle=settle,
+            timeout=timeout,
+        )
     except (LaptopError, OSError) as error:
         raise click.ClickException(str(error)) from error
     if not same:

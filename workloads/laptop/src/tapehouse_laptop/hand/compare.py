@@ -79,7 +79,7 @@ def read_expected(
     Raises:
         LaptopError: a line is no row of these columns.
     """
-    found = list(_csv(file) if file.suffix.lower() == ".csv" else objects(file))
+    found = list(rows_in(file))
     known = [f.name for f in fields]
     for number, row in found:
         for name in row:
@@ -87,6 +87,15 @@ def read_expected(
                 raise LaptopError(f"{file}:{number}: {name}: the columns are {', '.join(known)}")
     named = {name for _, row in found for name in row}
     return [row for _, row in found], tuple(name for name in known if name in named) or tuple(known)
+
+
+def rows_in(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The rows of a JSON Lines or CSV file, with the numbers of their lines.
+
+    Raises:
+        LaptopError: a line is no row; names it.
+    """
+    return _csv(file) if file.suffix.lower() == ".csv" else objects(file)
 
 
 def came(directory: Path) -> list[dict[str, Any]]:

@@ -183,7 +183,7 @@ def _first(manifest: Manifest) -> RevisionRef:
 
 def _configs(children: Iterable[Child]) -> dict[str, Mapping[str, Any]]:
     return {
-        child.key.name: child.manifest["data"]
+        child.key.name: child.manifest.get("data", {})
         for child in children
         if child.key.kind == "ConfigMap"
     }

@@ -9,17 +9,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
+from tapehouse_operator.emit.sql import Insert
 from tapehouse_operator.errors import NotReady, SpecError
 
 from tapehouse_laptop import jars, toolchain
 from tapehouse_laptop.errors import LaptopError
-from tapehouse_laptop.hand.bounded import Bounded, input_file, output_directory
+from tapehouse_laptop.hand.bounded import (
+    Bounded,
+    dimensions_directory,
+    input_file,
+    output_directory,
+)
 from tapehouse_laptop.hand.compare import came, compare, read_expected
 from tapehouse_laptop.hand.declared import Declared, only
+from tapehouse_laptop.hand.dimensions import asked
+from tapehouse_laptop.hand.dimensions import write as write_dimensions
 from tapehouse_laptop.hand.records import Records, objects
 
 PROGRAM = "tapehouse_streams.replay"
-DIMENSIONS = "DIM_AS_OF"
 Files = Mapping[str, Sequence[Path]]
 
 
@@ -29,6 +36,7 @@ def check(
     inputs: Files,
     expected: Files,
     *,
+    dimensions: Files,
     catalog: str = "",
     settle: float = 2.0,
     timeout: float = 300.0,
@@ -44,14 +52,17 @@ def check(
         LaptopError: the job, a file or a row is not as it should be, or Flink refuses.
     """
     try:
-        bounded = _compiled(job, directory)
+        declared, bounded = _compiled(job, directory)
     except (SpecError, NotReady) as error:
         raise LaptopError(f"{job}: {error}") from error
     with tempfile.TemporaryDirectory(prefix="tapehouse-test-") as scratch:
         place = Path(scratch)
         _write_inputs(bounded, inputs, place)
         targets = list(expected) or list(bounded.outputs)
-        _run(bounded, targets, place, catalog, settle, timeout)
+        inserts = bounded.writing(targets)
+        if not catalog:
+            write_dimensions(dimensions_directory(place), asked(inserts), dimensions, declared)
+        _run(bounded, inserts, place, catalog, settle, timeout)
         if not expected:
             _print(targets, place)
             return True
@@ -59,15 +70,17 @@ def check(
     return all(same)
 
 
-def _compiled(job: str, directory: Path | None) -> Bounded:
+def _compiled(job: str, directory: Path | None) -> tuple[Declared, Bounded]:
     file = Path(job)
     if file.suffix in (".yaml", ".yml"):
         if not file.is_file():
             raise LaptopError(f"{job}: no such file")
-        return Bounded.of(Declared.read(directory, file), only(file, "StreamJob"))
+        declared = Declared.read(directory, file)
+        return declared, Bounded.of(declared, only(file, "StreamJob"))
     if directory is None:
         raise LaptopError(f"{job}: give a file, or the directory it is declared in (-d)")
-    return Bounded.of(Declared.read(directory), job)
+    declared = Declared.read(directory)
+    return declared, Bounded.of(declared, job)
 
 
 def _write_inputs(bounded: Bounded, inputs: Files, place: Path) -> None:
@@ -87,15 +100,13 @@ def _write_inputs(bounded: Bounded, inputs: Files, place: Path) -> None:
 
 
 def _run(
-    bounded: Bounded, targets: list[str], place: Path, catalog: str, settle: float, timeout: float
+    bounded: Bounded,
+    inserts: list[Insert],
+    place: Path,
+    catalog: str,
+    settle: float,
+    timeout: float,
 ) -> None:
-    inserts = bounded.writing(targets)
-    asking = next((each.target for each in inserts if DIMENSIONS in each.words), None)
-    if asking and not catalog:
-        raise LaptopError(
-            f"{asking} asks for dimensions ({DIMENSIONS}), which are in a catalog: give --catalog "
-            "with the URI of one, or expect other outputs only"
-        )
     waits = any("PROCTIME" in {word.upper() for word in each.words} for each in inserts)
     document = bounded.document(inserts, place, catalog, settle if waits else 0.0)
     request = place / "job.json"

@@ -201,7 +201,13 @@ async def _finished(sampler: _Sampler) -> None:
 
 
 def _live(feed: str) -> FeedConfig:
-    return decoded(running.config(FeedNames(feed).workload, CONFIG_KEY))
+    try:
+        return decoded(running.config(FeedNames(feed).workload, CONFIG_KEY))
+    except LaptopError as error:
+        raise LaptopError(
+            f"no TradeFeed {feed} runs here ({error}); `kubectl get tradefeeds` lists those that "
+            "do, -f takes one from a file"
+        ) from error
 
 
 def _headers(config: FeedConfig) -> dict[str, str]:

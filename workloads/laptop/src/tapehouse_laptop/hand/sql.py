@@ -3,10 +3,12 @@
 import contextlib
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any, TextIO
 
 import click
 import duckdb
+import pyarrow as pa
 from pyiceberg.exceptions import RESTError
 from requests import RequestException
 from tapehouse_lakehouse.catalog import UnavailableError, connect
@@ -56,7 +58,8 @@ def run(lake: Lake, query: str, write: Writer) -> None:
             lake.attach(database, query)
             database.seal()
             found = database.connection.execute(query)
-            write([column[0] for column in found.description or ()], _fetched(found))
+            names = [column[0] for column in found.description or ()]
+            write(names, _fetched(found.to_arrow_reader(CHUNK)))
     except duckdb.CatalogException as error:
         known = ", ".join(lake.tables()) or "none"
         raise LaptopError(f"{sentence(error)}; tables: {known}") from error
@@ -83,9 +86,24 @@ def _lake(uri: str | None, prefix: str) -> Lake:
     return Lake(connect(settings["catalogUri"]), settings.get("catalogPrefix", ""))
 
 
-def _fetched(found: Any) -> Iterator[tuple[Any, ...]]:
-    while rows := found.fetchmany(CHUNK):
-        yield from rows
+def _fetched(found: pa.RecordBatchReader) -> Iterator[tuple[Any, ...]]:
+    """Through Arrow: DuckDB's own way to Python times needs pytz, which is not installed."""
+    for batch in found:
+        yield from zip(*map(_values, batch.columns), strict=True)
+
+
+def _values(column: pa.Array) -> list[Any]:
+    """What DuckDB would give: sums of integers are integers, spans of time are one length."""
+    values: list[Any] = column.to_pylist(maps_as_pydicts="strict")
+    if pa.types.is_decimal(column.type) and column.type.scale == 0:
+        return [value if value is None else int(value) for value in values]
+    if pa.types.is_interval(column.type):
+        return [value if value is None else _length(value) for value in values]
+    return values
+
+
+def _length(span: pa.MonthDayNano) -> timedelta:
+    return timedelta(30 * span.months + span.days, microseconds=span.nanoseconds // 1000)
 
 
 def _converse(lake: Lake, write: Writer) -> None:
