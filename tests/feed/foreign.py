@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -32,6 +33,7 @@ class Exchange:
     """
 
     last: int
+    """May grow."""
     lossless: bool = True
     cut: int = 0
     rate: float = 0.0
@@ -79,7 +81,9 @@ class _Client(picows.WSListener):
     async def _send(self, transport: picows.WSTransport) -> None:
         one, loop = self._exchange, asyncio.get_running_loop()
         began, sent = loop.time(), 0
-        for number in range(self._first, one.last + 1):
+        for number in count(self._first):
+            while number > one.last:
+                await asyncio.sleep(0.05)
             if one.rate and not self._writable.is_set():
                 one.lost.add(number)
                 continue

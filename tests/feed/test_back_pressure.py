@@ -55,10 +55,12 @@ def test_what_cannot_wait_waits_on_disk(feed: Callable[..., Feed], broker: Broke
 def test_a_full_disk_stops_the_reading_and_is_said(
     feed: Callable[..., Feed], broker: Broker
 ) -> None:
-    exchange = Exchange(60_000)
+    exchange = Exchange(100)
     with serving("127.0.0.1", exchange) as url:
         one = listening(feed, url, MIB)
+        eventually(lambda: one.metric("acked_total") == 100, 60)
         with broker.frozen():
+            exchange.last = 60_000
             eventually(lambda: one.metric("paused") == 1, 60)
             [said] = one.logged("no more can wait on disk: reading stops")
             assert f"of at most {MIB} bytes are in use" in said["error"]

@@ -96,8 +96,8 @@ def test_symbols_have_numbers_of_their_own_through_a_crash(feed: Callable[..., F
         eventually(lambda: one.metric("missing") == 5, 60)
         eventually(lambda: one.metric("acked_total") >= 6, 60)
         assert one.metric("gaps_open") == 1
+        [gap] = eventually(lambda: one.logged("gap open"), 20)
         assert one.stop("bridge") == 0
     there = Counter((m.key().decode(), int(dict(m.headers())["seq"])) for m in one.records())
     assert there == Counter(sent)
-    [gap] = one.logged("gap open")
     assert (gap["key"], gap["first"], gap["last"]) == ("A", 140, 144)

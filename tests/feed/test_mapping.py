@@ -180,7 +180,7 @@ def test_a_bad_foreign_frame_opens_no_gap() -> None:
     one = session(BINANCE)
     for number, price in ((1, "1"), (2, "-1"), (3, "1")):
         receive(one, BINANCE_TRADE | {"t": number, "p": price})
-    assert [ledger.missing for ledger in one.ledgers] == [0]
+    assert [ledger.missing for ledger in one.ledgers.values()] == [0]
 
 
 def test_paths_reach_into_objects_and_lists() -> None:

@@ -261,7 +261,11 @@ def _spill(config: FeedConfig) -> Spill | None:
 
 
 def _reporter(config: FeedConfig) -> Reporter | None:
-    access = load_access() if config.report else None
-    if config.report is None or access is None:
+    if config.report is None:
         return None
-    return Reporter(config.namespace, config.report, access)
+    try:
+        access = load_access()
+    except (OSError, ValueError) as error:
+        log.warning("nothing can be reported", extra={"error": str(error)})
+        return None
+    return Reporter(config.namespace, config.report, access) if access else None

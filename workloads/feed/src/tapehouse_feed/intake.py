@@ -121,10 +121,15 @@ class Intake:
             _report(action)
 
     def _set_aside(self, frames: Sequence[bytes], now: int) -> None:
+        """Let frames wait on disk, as many as there is room for, and stop reading for the rest."""
         if self.spill and not self._held:
             try:
                 self.spill.append(frames, now)
             except SpillFull as full:
+                if half := len(frames) // 2:
+                    self._set_aside(frames[:half], now)
+                    self._set_aside(frames[half:], now)
+                    return
                 self.full = str(full)
                 log.error("no more can wait on disk: reading stops", extra={"error": self.full})
             else:

@@ -65,10 +65,13 @@ class Access:
 def load_access(environment: Mapping[str, str] = os.environ) -> Access | None:
     """The Pod's own way to the API server: `KUBECONFIG`, or what a cluster mounts; None if neither.
 
-    Raises `OSError` when it cannot be read.
+    Raises `OSError` or `ValueError` when it cannot be read.
     """
     if path := environment.get("KUBECONFIG"):
-        return _of_kubeconfig(Path(path))
+        try:
+            return _of_kubeconfig(Path(path))
+        except (yaml.YAMLError, LookupError, TypeError) as error:
+            raise ValueError(f"{path}: no cluster and user with a token file: {error}") from error
     host, port = (environment.get(f"KUBERNETES_SERVICE_{part}", "") for part in ("HOST", "PORT"))
     if not host or not (ACCOUNT / "token").exists():
         return None
