@@ -223,8 +223,9 @@ class ClusterBackend:
             return None
         body = entry.body
         meta = body["metadata"]
-        shown = ("name", "namespace", "labels", "annotations", "creationTimestamp")
-        metadata = {name: meta[name] for name in shown if name in meta}
+        shown = ("labels", "annotations", "creationTimestamp")
+        metadata = {"name": key.name, "namespace": key.namespace}
+        metadata |= {name: meta[name] for name in shown if name in meta}
         return Subject(
             key=key,
             uid=entry.uid,

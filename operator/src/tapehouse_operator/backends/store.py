@@ -21,7 +21,19 @@ COMPRESS_FROM = 512
 WITH_DATA = frozenset({"ConfigMap", "ControllerRevision"})
 BULKY = frozenset({"Deployment", "FlinkDeployment", "Pod"})
 """Children whose specs nobody but their own controller reads."""
-DROPPED_METADATA = frozenset({"managedFields", "uid", "resourceVersion", "generation", "selfLink"})
+DROPPED_METADATA = frozenset(
+    {
+        "generation",
+        "managedFields",
+        "name",
+        "namespace",
+        "ownerReferences",
+        "resourceVersion",
+        "selfLink",
+        "uid",
+    }
+)
+"""Told by the entry or its reference, or by nobody."""
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
@@ -156,14 +168,14 @@ def _entry(body: Body) -> Entry:
     labels = meta.get("labels") or {}
     packed = _packed(body)
     fields = intern(owned_fields(meta))
-    owners = tuple(o["uid"] for o in meta.get("ownerReferences") or ())
+    owners = tuple(intern(o["uid"]) for o in meta.get("ownerReferences") or ())
     deleting = meta.get("deletionTimestamp") or ""
     generation = int(meta.get("generation") or 0)
     return Entry(
         uid=meta["uid"],
         version=int(meta["resourceVersion"]),
         generation=generation,
-        owner=labels.get(LABEL_OWNER, ""),
+        owner=intern(labels.get(LABEL_OWNER, "")),
         owners=owners,
         deleting=deleting,
         fields=fields,
@@ -186,7 +198,8 @@ def _packed(body: Body) -> bytes:
         metadata["annotations"] = {k: v for k, v in annotations.items() if k != LAST_APPLIED}
     kept = {"metadata": metadata, "status": body.get("status"), "data": _content(body)}
     raw = orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)
-    return compress(raw, 1) if len(raw) >= COMPRESS_FROM else raw
+    # orjson hands out its working buffer, kilobytes for whatever is in it: keep a copy instead.
+    return compress(raw, 1) if len(raw) >= COMPRESS_FROM else bytes(memoryview(raw))
 
 
 def _content(body: Body) -> Mapping[str, Any]:
