@@ -1,6 +1,10 @@
 """What a resource's author sees, on a cluster in memory and in virtual time."""
 
-from tapehouse_operator.backends.kube import Ref
+import asyncio
+from collections.abc import AsyncIterator
+
+from tapehouse_operator.backends.kube import Ref, Scope, WatchEvent
+from tapehouse_operator.backends.memory import MemoryKube
 from tapehouse_operator.kinds.contract import Key
 from tapehouse_operator.names import FINALIZER, LABEL_OWNER, SETTINGS
 
@@ -11,10 +15,14 @@ from tests.operator.engine.virtual import run_virtual
 def test_a_new_resource_costs_its_children_and_one_status_patch_then_one_when_ready():
     async def story() -> None:
         async with house() as h:
+            h.put("first")  # reads the settings of the namespace, once for all
+            await h.settle()
             h.controllers.paused = True
             h.put("w", parts=["a", "b"])
-            before = len(h.kube.writes)
+            before, asked = len(h.kube.writes), dict(h.kube.calls)
             await h.settle()
+            calls = {v: n - asked.get(v, 0) for v, n in h.kube.calls.items()}
+            assert {v: n for v, n in calls.items() if n} == {"apply": 4, "merge": 1}
             verbs = [(verb, ref.kind) for verb, ref in h.kube.writes[before:]]
             assert verbs == [
                 ("apply", "ControllerRevision"),
@@ -233,6 +241,24 @@ class TestOwnership:
                 )
                 await h.settle()
                 assert h.condition("w", "Ready")[0] == "True"
+
+        run_virtual(story())
+
+    def test_a_foreign_object_of_which_no_watch_has_told_is_not_taken(self):
+        class Deaf(MemoryKube):
+            async def watch(self, scope: Scope, since: str) -> AsyncIterator[WatchEvent]:
+                if scope.kind == "ConfigMap":
+                    await asyncio.Event().wait()
+                async for event in super().watch(scope, since):
+                    yield event
+
+        async def story() -> None:
+            async with house(Deaf()) as h:
+                h.config("w-a", size="77")
+                h.put("w")
+                await h.settle()
+                assert h.kube.objects[Ref("v1", "ConfigMap", NS, "w-a")]["data"] == {"size": "77"}
+                assert h.condition("w", "Ready")[:2] == ("False", "NameTaken")
 
         run_virtual(story())
 
