@@ -203,6 +203,29 @@ def test_columns_tell_what_one_asks_for(cluster: ApiServer) -> None:
     assert "condition met" in waited
 
 
+def test_every_kind_is_told_by_get_describe_and_wait(cluster: ApiServer) -> None:
+    ready = {"type": "Ready", "status": "True", "reason": "Ready", "message": "all is well"}
+    status = {"phase": "Ready", "revision": 1, "summary": "said by it", "conditions": [ready]}
+    for kind in BY_KIND:
+        body = example(kind)
+        body["metadata"]["name"] = "told"
+        apply(cluster, body)
+        options = ("--subresource=status", "--type=merge", "-p", json.dumps({"status": status}))
+        kubectl(cluster, "patch", kind, "told", *options)
+        described = kubectl(cluster, "describe", kind, "told")
+        assert "all is well" in described
+        assert "Phase:" in described
+    listed = kubectl(cluster, "get", "tapehouse", "-o", "wide")
+    for model in MODELS:
+        (row,) = (r for r in listed.splitlines() if r.startswith(f"{model.__name__.lower()}.t"))
+        assert row.split()[1:4] == ["True", "Ready", "1"]
+        assert row.endswith("said by it")
+    names = [f"{kind}/told" for kind in BY_KIND]
+    waited = kubectl(cluster, "wait", "--for=condition=Ready", *names, "--timeout=5s")
+    assert waited.count("condition met") == len(BY_KIND)
+    kubectl(cluster, "delete", *names, "--wait=false")
+
+
 def test_the_environments_are_accepted(cluster: ApiServer) -> None:
     """Every resource of ours in the repository, as kubectl reads it."""
     paths = [

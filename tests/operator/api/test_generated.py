@@ -29,6 +29,20 @@ def _read(path: Any) -> str:
 
 
 @pytest.mark.parametrize("model", MODELS)
+def test_kubectl_explains_every_field(model: type[Resource]) -> None:
+    root = crd(model)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    ours = (root["properties"][part] for part in ("spec", "status"))
+    silent = [
+        name
+        for part in ours
+        for node in (part, *_nodes(part))
+        for name, field in node.get("properties", {}).items()
+        if len(field.get("description", "")) < 10
+    ]
+    assert silent == []
+
+
+@pytest.mark.parametrize("model", MODELS)
 def test_a_crd_is_structural(model: type[Resource]) -> None:
     version = crd(model)["spec"]["versions"][0]
     for node in _nodes(version["schema"]["openAPIV3Schema"]):
