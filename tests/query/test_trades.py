@@ -1,5 +1,6 @@
 """The list of trades: every row once, whatever the page size and whatever arrives meanwhile."""
 
+import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -73,6 +74,38 @@ async def test_pages_stay_put_while_rows_arrive(
         append(table, trades(5, seed=next(seeds), start=later))
 
     assert await walk(ask, 64, between=arrive) == newest_first(filled)
+
+
+def place(row: Row) -> tuple[datetime, str]:
+    return row["timestamp"], row["trade_id"]
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_pages_are_one_list_whatever_lands_meanwhile(
+    ask: Ask, catalog: MemoryCatalog, seed: int
+) -> None:
+    """No hole, no repetition: what was there when its page was read, and nothing else."""
+    rng = random.Random(seed)
+    table = catalog.create_table("bronze.trades", BRONZE_TRADES, partition_spec=DAILY)
+    rows = trades(300, seed=seed, start=datetime(2024, 2, 28, 22, tzinfo=UTC), step=60)
+    append(table, rows)
+    expected = {place(row): row["trade_id"] for row in rows}
+    found: list[str] = []
+    after = None
+    while True:
+        page = (await ask(PAGE, first=rng.randint(1, 60), after=after))["trades"]
+        found += [edge["node"]["tradeId"] for edge in page["edges"]]
+        if not page["pageInfo"]["hasNextPage"]:
+            break
+        after = page["pageInfo"]["endCursor"]
+        reached = next(key for key, trade_id in expected.items() if trade_id == found[-1])
+        start = rng.choice(rows)["timestamp"] - timedelta(seconds=rng.randint(0, 90))
+        begin = 1000 * (len(found) + 1)
+        landed = trades(rng.randint(0, 8), seed=rng.randint(10, 99), start=start, begin=begin)
+        landed += [{**row, "kafka_offset": 10**6} for row in rng.sample(rows, 3)]
+        append(table, landed)
+        expected |= {place(row): row["trade_id"] for row in landed if place(row) < reached}
+    assert found == [expected[key] for key in sorted(expected, reverse=True)]
 
 
 async def test_a_late_row_below_the_cursor_is_seen_and_moves_nothing(

@@ -1,6 +1,7 @@
 """GraphQL over HTTP and WebSocket with a fast JSON encoder, and answers kept by snapshot."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 import orjson
 from cross_web import HTTPException
@@ -9,7 +10,6 @@ from fastapi.responses import PlainTextResponse
 from starlette.websockets import WebSocketDisconnect
 from strawberry.asgi import ASGIWebSocketAdapter
 from strawberry.fastapi import GraphQLRouter
-from strawberry.http.exceptions import WebSocketDisconnected
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 
 from tapehouse_query import metrics
@@ -27,11 +27,9 @@ class TextWebSocket(ASGIWebSocketAdapter):
     """Sends text frames, as graphql-transport-ws wants them."""
 
     async def send_json(self, message: Mapping[str, object]) -> None:
-        """Send one message."""
-        try:
+        """Send one message; who has left is noticed by what receives, and is no fault."""
+        with suppress(WebSocketDisconnect):
             await self.ws.send_text(orjson.dumps(message).decode())
-        except WebSocketDisconnect as error:
-            raise WebSocketDisconnected from error
 
 
 class Router(GraphQLRouter[Context, None]):

@@ -12,6 +12,9 @@ from typing import Generic, Protocol, TypeVar
 
 from tapehouse_query import metrics
 
+CAPACITY = 256
+"""Events that may wait for one subscriber."""
+
 
 class Keyed(Protocol):
     """An event that belongs to a symbol."""
@@ -51,7 +54,7 @@ class Subscriber(Generic[E]):
 class Hub(Generic[E]):
     """Fans events out by symbol. Belongs to one event loop."""
 
-    def __init__(self, stream: str, capacity: int = 256) -> None:
+    def __init__(self, stream: str, capacity: int = CAPACITY) -> None:
         self._stream = stream
         self._capacity = capacity
         self._by_symbol: dict[str | None, set[Subscriber[E]]] = defaultdict(set)
@@ -70,11 +73,9 @@ class Hub(Generic[E]):
         subscriber: Subscriber[E] = Subscriber(self._capacity)
         for key in keys:
             self._by_symbol[key].add(subscriber)
-        metrics.SUBSCRIBERS.labels(self._stream).inc()
         try:
             yield subscriber
         finally:
-            metrics.SUBSCRIBERS.labels(self._stream).dec()
             metrics.DROPPED.labels(self._stream).inc(subscriber.dropped)
             for key in keys:
                 self._by_symbol[key].discard(subscriber)

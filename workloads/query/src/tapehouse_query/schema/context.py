@@ -1,7 +1,7 @@
 """What resolvers find in `info.context`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import strawberry
@@ -9,6 +9,7 @@ from strawberry.dataloader import DataLoader
 from strawberry.fastapi import BaseContext
 
 from tapehouse_query.live.events import AlertEvent, TradeEvent
+from tapehouse_query.live.followed import Followed
 from tapehouse_query.live.hub import Hub
 from tapehouse_query.reads import symbols
 from tapehouse_query.reads.engine import Engine
@@ -31,6 +32,7 @@ class Services:
     watchlists: Watchlists
     answers: Answers | None = None
     """None = every answer is read anew."""
+    followed: Followed = field(default_factory=Followed)
 
     def close(self) -> None:
         """Stop everything that runs."""
@@ -50,6 +52,7 @@ class Context(BaseContext):
         self.engine = services.engine
         self.trades = services.trades
         self.alerts = services.alerts
+        self.followed = services.followed
         self.operation = "invalid"
         self.succeeded = False
         self._watchlists = services.watchlists

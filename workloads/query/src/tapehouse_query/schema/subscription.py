@@ -22,6 +22,7 @@ class Subscription:
         wanted = None if symbol is None else frozenset((symbol_of(symbol),))
         with info.context.trades.subscribe(wanted) as subscriber:
             async for event in subscriber.events():
+                info.context.symbols.clear_all()  # the dimension may have changed since
                 yield _trade(event)
 
     @subscription
