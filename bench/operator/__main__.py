@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import signal
 import sys
 from pathlib import Path
 
@@ -27,6 +28,7 @@ CONTENDERS = ("tapehouse", "ceiling", "kopf", "controller-runtime")
 
 def main() -> None:
     """Parse the command line, measure, print the table."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started is stopped
     options = _options()
     net = Net.parse(options.net)
     trials = asyncio.run(_measure(options, net))
@@ -47,7 +49,6 @@ async def _measure(options: argparse.Namespace, net: Net) -> list[Trial]:
         for contender in _contenders(options, number):
             print(f"round {number + 1}: {contender.name}", file=sys.stderr, flush=True)
             trials.append(await run_trial(plan, contender, net))
-            print(_line(trials[-1]), file=sys.stderr, flush=True)
     return trials
 
 
@@ -61,13 +62,6 @@ def _contenders(options: argparse.Namespace, number: int) -> list[Contender]:
         "controller-runtime": [ControllerRuntime()],
     }
     return [one for name, some in every.items() if name in options.only for one in some]
-
-
-def _line(trial: Trial) -> str:
-    shown = ("makespan", "cpu", "writes", "requests", "restart", "rss")
-    return "  " + ", ".join(
-        f"{name} {trial.figures[name]:.2f}" for name in shown if name in trial.figures
-    )
 
 
 def _options() -> argparse.Namespace:

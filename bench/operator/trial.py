@@ -1,6 +1,7 @@
 """One contender on a fresh API server: everything that is asked of it, in order."""
 
 import asyncio
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -79,13 +80,17 @@ class _Course:
     async def run(self) -> None:
         self._pid = self._contender.start(self._setting)
         await at_rest(self._pid)
-        await self._create()
-        if self._contender.is_fed:
-            return
-        await self._idle()
-        await self._change()
-        await self._fail()
-        await self._restart()
+        phases = [self._create, self._idle, self._change, self._fail, self._restart]
+        for phase in phases[:1] if self._contender.is_fed else phases:
+            before = set(self.trial.figures)
+            await phase()
+            self._tell(before)
+
+    def _tell(self, before: set[str]) -> None:
+        """Progress, for whoever waits."""
+        new = {name: value for name, value in self.trial.figures.items() if name not in before}
+        text = ", ".join(f"{name} {value:.3g}" for name, value in new.items())
+        print(f"  {text}", file=sys.stderr, flush=True)
 
     async def _create(self) -> None:
         loop, figures = asyncio.get_running_loop(), self.trial.figures

@@ -4,10 +4,11 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import aiohttp
 import orjson
+from yarl import URL
 
 from tapehouse_operator.backends.access import Access
 from tapehouse_operator.backends.kube import Body, Page, Ref, Scope, WatchEvent
@@ -39,7 +40,12 @@ class HttpKube:
 
     async def __aenter__(self) -> "HttpKube":
         connector = aiohttp.TCPConnector(limit=0, ssl=self._access.tls or False)
-        self._session = aiohttp.ClientSession(connector=connector, read_bufsize=2**18)
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=REQUEST_TIMEOUT),
+            read_bufsize=2**18,
+        )
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -179,11 +185,9 @@ class HttpKube:
         try:
             async with self._http.request(
                 verb,
-                self._access.server + path,
-                params=query or {},
+                _url(f"{self._access.server}{path}", query or {}),
                 data=None if body is None else orjson.dumps(body),
                 headers=headers,
-                timeout=aiohttp.ClientTimeout(total=REQUEST_TIMEOUT),
             ) as response:
                 raw = await response.read()
                 if response.status >= 400:
@@ -213,6 +217,11 @@ class HttpKube:
 
     def _count(self, verb: str) -> None:
         self.calls[verb] = self.calls.get(verb, 0) + 1
+
+
+def _url(address: str, query: Mapping[str, str]) -> URL:
+    """Encoded already: finding out what still is to be encoded is a tenth of a request's cost."""
+    return URL(f"{address}?{urlencode(query)}" if query else address, encoded=True)
 
 
 def _root(api_version: str) -> str:
