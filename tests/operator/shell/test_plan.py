@@ -212,7 +212,7 @@ def test_a_plan_tells_fields_children_and_what_it_costs() -> None:
     assert "data.feed.json: source.tradesPerSecond: " in text
     assert "about 10 s without new output" in text
     assert "+ column notional double" in text
-    assert "statement 1 (lake.bronze.trades) differs" in text
+    assert "loses state of statement 1 (lake.bronze.trades), where" in text
     (job,) = (p.document() for p in found if p.key.name == "land")
     assert job["revision"] == {"from": 1, "to": 2}
     assert {

@@ -1,10 +1,12 @@
 """Two versions of a document, told by the leaves that differ. Pure."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+NAMES = ("name", "as", "title", "event", "table", "topic", "field", "column")
+"""Fields by which items of lists are known."""
 WIDTH = 48
 """Characters of a value that are shown."""
 
@@ -34,17 +36,33 @@ def differences(old: Any, new: Any, path: str = "") -> Iterator[Difference]:
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for name in sorted({*old, *new}):
             yield from differences(old.get(name), new.get(name), _below(path, name))
-    elif _alike(old, new):
-        for index, (was, now) in enumerate(zip(old, new, strict=True)):
-            yield from differences(was, now, f"{path}[{index}]")
+    elif isinstance(old, list) and isinstance(new, list):
+        yield from _of_lists(old, new, path)
     else:
         yield Difference(path, old, new)
 
 
-def _alike(old: Any, new: Any) -> bool:
-    """Whether items of two lists can be told by their places."""
-    lists = isinstance(old, Sequence) and isinstance(new, Sequence)
-    return lists and not isinstance(old, str) and not isinstance(new, str) and len(old) == len(new)
+def _of_lists(old: list[Any], new: list[Any], path: str) -> Iterator[Difference]:
+    """By what names the items where something does, else by their places."""
+    if key := next((k for k in NAMES if _names(old, k) and _names(new, k)), None):
+        was, now = ({item[key]: item for item in items} for items in (old, new))
+        for name in dict.fromkeys((*was, *now)):
+            yield from differences(was.get(name), now.get(name), f"{path}[{name}]")
+        kept = [name for name in was if name in now]
+        if kept != [name for name in now if name in was]:
+            yield Difference(f"{path}, in order", list(was), list(now))
+    elif len(old) == len(new):
+        for index, (one, other) in enumerate(zip(old, new, strict=True)):
+            yield from differences(one, other, f"{path}[{index}]")
+    else:
+        yield Difference(path, old, new)
+
+
+def _names(items: list[Any], key: str) -> bool:
+    """Whether `key` tells all items apart."""
+    names = [item.get(key) for item in items if isinstance(item, Mapping)]
+    told = all(isinstance(name, str) for name in names)
+    return told and len({*names}) == len(items)
 
 
 def _document(text: str) -> Any:
@@ -69,7 +87,7 @@ def _lines(old: Any, new: Any) -> str:
         return ""
     was, now = (value.splitlines() if isinstance(value, str) else [] for value in (old, new))
     gone, come = set(was) - set(now), set(now) - set(was)
-    return f"{len(gone)} lines go, {len(come)} come"
+    return f"-{len(gone)} +{len(come)} lines"
 
 
 def _change(old: Any, new: Any) -> str:

@@ -138,12 +138,10 @@ def _statements(changes: Mapping[ObjectKey, tuple[Body | None, Body | None]]) ->
     if new[: len(old)] == old and was["ddl"] == now["ddl"][: len(was["ddl"])]:
         return Impact("savepoint", notes=("no state is lost",))
     moved = [n for n, text in enumerate(old) if n >= len(new) or new[n] != text]
-    which = ", ".join(f"{n + 1} ({_target(old[n])})" for n in moved)
+    which = ", ".join(f"{n + 1} ({_target(old[n])})" for n in moved) or "whose inputs change"
     text = (
-        f"statement {which} differs: where its operators do, Flink cannot take its state over "
-        "and refuses to start"
-        if moved
-        else "the inputs differ: statements whose operators follow begin without their state"
+        f"state of statement {which}, where its operators differ: Flink then refuses to start, "
+        "unless told to drop it"
     )
     return Impact("savepoint", loses=(text,))
 
