@@ -19,6 +19,9 @@ LEASE = Ref("coordination.k8s.io/v1", "Lease", NS, "me")
 class TestCanary:
     def test_it_is_quiet_about_what_comes_back(self) -> None:
         canary = Canary(lambda: 0.0)
+        canary.known("Widget", 2)
+        assert canary.unheard() == {}
+        canary.heard("Widget", 3)
         canary.known("Widget", 5)
         assert canary.unheard() == {"Widget": 0.0}
         canary.heard("Widget", 4)
@@ -30,6 +33,7 @@ class TestCanary:
     def test_it_counts_from_the_first_version_that_was_missed(self) -> None:
         now = [0.0]
         canary = Canary(lambda: now[0])
+        canary.heard("Widget", 1)
         canary.known("Widget", 5)
         now[0] = 60.0
         canary.known("Widget", 9)
@@ -134,6 +138,7 @@ async def test_the_probe_fails_with_the_reason() -> None:
         async with session.get(url) as answer:
             assert (answer.status, await answer.text()) == (200, "ok\n")
         canary = one.engine.backend.canary
+        canary.heard("Widget", 1)
         canary.known("Widget", 2**60)
         canary._streams["Widget"].since -= PATIENCE
         async with session.get(url) as answer:

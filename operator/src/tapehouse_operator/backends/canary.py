@@ -31,9 +31,12 @@ class Canary:
         self._streams: dict[str, _Stream] = {}
 
     def known(self, stream: str, version: int) -> None:
-        """That version exists."""
+        """That version exists.
+
+        A stream that has never been heard is not missed: perhaps it may not be watched.
+        """
         one = self._streams.setdefault(stream, _Stream())
-        if version > one.heard and not one.missed:
+        if version > one.heard > 0 and not one.missed:
             one.missed, one.since = version, self._clock()
 
     def heard(self, stream: str, version: int) -> None:
