@@ -59,6 +59,8 @@ async def run_operator(settings: Settings, kinds: Sequence[AnyKind] = KINDS) -> 
             )
             leading = asyncio.create_task(lead)
             telling = asyncio.create_task(recorder.run())
+            for task in (leading, telling):
+                task.add_done_callback(lambda ended: _end_with(ended, stop))
             try:
                 await door.run(stop)
             finally:
@@ -100,6 +102,12 @@ async def _started(engine: Engine, stop: asyncio.Event) -> AsyncIterator[None]:
         stopping.cancel()
         starting.cancel()
         await engine.stop()
+
+
+def _end_with(task: asyncio.Task[None], stop: asyncio.Event) -> None:
+    """A process that has lost one of its parts ends, and is started again."""
+    if not task.cancelled() and task.exception() is not None:
+        stop.set()
 
 
 async def _alone(engine: Engine) -> None:
