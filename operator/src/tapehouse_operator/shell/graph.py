@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from textwrap import shorten
 from typing import Any, NamedTuple
 
-from tapehouse_operator.api.base import Phase, parse
+from tapehouse_operator.api.base import Phase
 from tapehouse_operator.backends.kube import Body
 from tapehouse_operator.emit import strimzi
 from tapehouse_operator.emit.health import by_condition
-from tapehouse_operator.errors import SpecError
 from tapehouse_operator.kinds.contract import Key
 from tapehouse_operator.names import API_VERSION, LABEL_OWNER, owner_label
 from tapehouse_operator.shell.snapshot import Snapshot
@@ -149,18 +148,11 @@ def _grants(
 
 
 async def _references(snapshot: Snapshot, key: Key) -> list[Key]:
-    kind, body = snapshot.kinds[key.kind], snapshot.bodies[key]
-    settings = await snapshot.settings(key)
-    try:
-        resource = parse(
-            kind.model, {k: body[k] for k in ("apiVersion", "kind", "metadata", "spec")}
-        )
-    except SpecError:
-        return []
-    refs = kind.refs(resource, settings or {})
+    """The resources that `key` names, and those whose children it names."""
+    refs = snapshot.looks_at(key)
     owners = {owner_label(k.kind, k.name): k for k in snapshot.bodies}
-    found = [Key(at.kind, key.namespace, at.name) for at in refs.objects if at[0] == API_VERSION]
-    live = await snapshot.look(key, refs.objects)
+    found = [Key(at.kind, key.namespace, at.name) for at in refs if at.api_version == API_VERSION]
+    live = await snapshot.look(key, refs)
     makers = [owners.get(o.labels.get(LABEL_OWNER, "")) for o in live.values()]
     return [*found, *(maker for maker in makers if maker is not None)]
 

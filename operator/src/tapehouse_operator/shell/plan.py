@@ -92,7 +92,7 @@ async def make_plans(
             rehearsal.lay_over(document)
     for key, refusal in refused.items():
         if refusal:  # the API server would not take it, so the operator never sees it
-            _restore(rehearsal, key, before.get(key))
+            rehearsal.restore(key, before.get(key))
     await rehearsal.play(catalog)
     plans = [
         Plan(key, "refused", no) if no else _plan(rehearsal, key, before.get(key), applied=True)
@@ -186,13 +186,6 @@ async def _dry_written(rehearsal: Rehearsal, body: dict[str, Any]) -> Body:
 def _placed(document: Mapping[str, Any], namespace: str) -> dict[str, Any]:
     metadata = {**document["metadata"], "namespace": namespace}
     return {**document, "metadata": metadata}
-
-
-def _restore(rehearsal: Rehearsal, key: Key, body: Body | None) -> None:
-    if body is None:
-        del rehearsal.bodies[key]
-    else:
-        rehearsal.bodies[key] = body
 
 
 # -- for people ----------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from heapq import heappop, heappush
 from typing import Any
 
 from tapehouse_operator.backends.client import HttpKube
@@ -68,7 +69,8 @@ class Rehearsal(Snapshot):
         self.deeds: defaultdict[Key, Deeds] = defaultdict(Deeds)
         self._versions = itertools.count(NEWEST)
         self._lookers: defaultdict[ObjectKey, set[Key]] = defaultdict(set)
-        self._pending: dict[Key, None] = {}
+        self._pending: set[Key] = set()
+        self._turns: list[tuple[int, Key]] = []
         self._acting: Key | None = None
 
     async def play(self, catalog: Catalog) -> None:
@@ -76,11 +78,12 @@ class Rehearsal(Snapshot):
         stage = _Stage(self, catalog)
         reconciler = Reconciler(list(self.kinds.values()), self, stage.within)
         looks: defaultdict[Key, int] = defaultdict(int)
-        for key in sorted(self.bodies, key=_rank):
-            self._pending[key] = None
-        while self._pending:
-            key = self._acting = min(self._pending, key=_rank)
-            del self._pending[key]
+        for key in self.bodies:
+            self._look_again(key)
+        while self._turns:
+            _, key = heappop(self._turns)
+            self._pending.discard(key)
+            self._acting = key
             looks[key] += 1
             if looks[key] > ROUNDS:
                 self.deeds[key].trouble = f"it does not come to rest within {ROUNDS} steps"
@@ -129,7 +132,7 @@ class Rehearsal(Snapshot):
         after = await self._dry_run(manifest)
         if ref.kind == "Pod":
             after["status"] = {"containerStatuses": [{"state": {"terminated": {"exitCode": 0}}}]}
-            self._pending[subject.key] = None
+            self._look_again(subject.key)
         self._remember(after)
         self._done(subject.key, ref, after)
         entry = self._store.get(ref)
@@ -190,7 +193,12 @@ class Rehearsal(Snapshot):
 
     def _wake(self, at: ObjectKey, actor: Key) -> None:
         for key in self._lookers.get(at, set()) - {actor}:
-            self._pending[key] = None
+            self._look_again(key)
+
+    def _look_again(self, key: Key) -> None:
+        if key not in self._pending:
+            self._pending.add(key)
+            heappush(self._turns, (ORDER.index(key.kind), key))
 
 
 class _Stage:
@@ -252,10 +260,6 @@ def _as_declared(identifier: str, table: Mapping[str, Any]) -> TableState:
         sort=tuple(table["sort"]),
         properties={OWNER_PROPERTY: f"{table['namespace']}/{table['table']}"},
     )
-
-
-def _rank(key: Key) -> tuple[int, str]:
-    return ORDER.index(key.kind), key.name
 
 
 def _merged(status: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """A namespace as it is now, read once: what the commands work on, and a backend without writes."""
 
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from tapehouse_operator.backends.store import Store
 from tapehouse_operator.decision import AnyKind
 from tapehouse_operator.emit.core import ObjectKey
 from tapehouse_operator.errors import Fenced, Rejected, SpecError
-from tapehouse_operator.kinds.contract import Key, Observed, Refs, Subject
+from tapehouse_operator.kinds.contract import Key, Observed, Subject
 from tapehouse_operator.names import API_VERSION, LABEL_OWNER, SETTINGS, owner_label
 from tapehouse_operator.rollout import REVISION_API, REVISION_KIND
 
@@ -29,6 +29,8 @@ class Snapshot:
         self.bodies: dict[Key, Body] = {}
         """The resources; what is put over them is seen in their stead."""
         self._store = Store()
+        self._consumers: Mapping[ObjectKey, set[ObjectKey]] | None = None
+        """Who looks at what, once somebody has asked."""
 
     async def load(self) -> "Snapshot":
         """Read the resources and all their children."""
@@ -54,7 +56,16 @@ class Snapshot:
             metadata["generation"] = known.get("metadata", {}).get("generation", 0) + 1
         status = known.get("status") or {}
         self.bodies[key] = {**body, "metadata": metadata, "status": status}
+        self._consumers = None
         return key
+
+    def restore(self, key: Key, body: Body | None) -> None:
+        """Take back what was put; None: there was nothing."""
+        self._consumers = None
+        if body is None:
+            del self.bodies[key]
+        else:
+            self.bodies[key] = body
 
     def subject(self, key: Key) -> Subject | None:
         """See `ports.Backend`."""
@@ -92,19 +103,22 @@ class Snapshot:
 
     def consumers(self, key: Key) -> frozenset[ObjectKey] | None:
         """See `ports.Backend`."""
-        wanted = ObjectKey(API_VERSION, key.kind, key.name)
-        others = (other for other in self.bodies if other != key)
-        return frozenset(
-            ObjectKey(API_VERSION, other.kind, other.name)
-            for other in others
-            if any(wanted in refs.objects for refs in self._refs(other))
-        )
+        if self._consumers is None:
+            found: defaultdict[ObjectKey, set[ObjectKey]] = defaultdict(set)
+            for other in self.bodies:
+                for at in self.looks_at(other):
+                    found[at].add(ObjectKey(API_VERSION, other.kind, other.name))
+            self._consumers = found
+        return frozenset(self._consumers.get(ObjectKey(API_VERSION, key.kind, key.name), ()))
 
-    def _refs(self, key: Key) -> Iterator[Refs]:
-        """What a resource looks at; nothing if it cannot be read."""
+    def looks_at(self, key: Key) -> frozenset[ObjectKey]:
+        """What a resource refers to; nothing if it cannot be read."""
         kind, body = self.kinds[key.kind], self.bodies[key]
-        with suppress(SpecError):
-            yield kind.refs(parse(kind.model, {k: body[k] for k in IDENTITY}), {})
+        try:
+            resource = parse(kind.model, {k: body[k] for k in IDENTITY})
+        except SpecError:
+            return frozenset()
+        return kind.refs(resource, {}).objects
 
     def claims(self, key: Key, wanted: frozenset[ObjectKey]) -> Mapping[ObjectKey, str]:
         """See `ports.Backend`."""
