@@ -80,6 +80,22 @@ def test_partitions_keep_to_themselves(lake, table):
     assert flink.rows(lake, NAME, BRANCH) == [-5, -4, -3, -2, -1, 1, 2, 3, 4, 5]
 
 
+def test_files_of_an_older_layout_take_todays(lake, table):
+    data = pa.table({"id": [1, 2], "symbol": ["A", "B"]}, schema=flink.SCHEMA)
+    for checkpoint in range(1, 5):
+        flink.commit(lake, NAME, BRANCH, checkpoint, data)
+    with flink.load(lake, NAME).update_spec() as update:
+        update.add_field("symbol", IdentityTransform())
+    flink.commit(lake, NAME, BRANCH, 5, data)
+    assert flink.rows(lake, NAME, BRANCH) == [1] * 5 + [2] * 5, "old and new are read together"
+    tasks.compact(lake, SPEC, SMALL, BRANCH)
+    assert flink.rows(lake, NAME, BRANCH) == [1] * 5 + [2] * 5
+    evolved = flink.load(lake, NAME)
+    scan = evolved.scan(snapshot_id=evolved.refs()[BRANCH].snapshot_id)
+    found = sorted((t.file.spec_id, t.file.partition[0]) for t in scan.plan_files())
+    assert found == [(1, "A"), (1, "A"), (1, "B"), (1, "B")]
+
+
 def test_a_commit_between_planning_and_committing_is_not_lost(lake, table):
     for checkpoint in range(1, 5):
         flink.commit(lake, NAME, BRANCH, checkpoint)
@@ -119,6 +135,7 @@ def test_a_job_committing_all_the_while_loses_nothing(lake, table):
         done = tasks.compact(lake, SPEC, SMALL, BRANCH)
         compacted += done.before - done.after
         tasks.expire(lake, SPEC, Expire(keep_last=3, older_than="1s"))
+        tasks.sweep(lake, SPEC, Orphans(older_than="1ms"))
         time.sleep(0.05)
     thread.join()
     assert compacted > 0

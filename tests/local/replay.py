@@ -1,6 +1,5 @@
 """A recording on its way through a platform: files are delivered, tables are compared."""
 
-import json
 import re
 import urllib.request
 from dataclasses import dataclass, field
@@ -92,15 +91,13 @@ class Replay:
 
     def restart(self) -> None:
         """A change that takes a savepoint and goes on from it."""
-        job = self.platform.get("streamjob", f"{replayed.NAME}-refine")
         old = self.job_id()
-        patch = {"spec": {"checkpoint": {"interval": "3s"}}}
-        name = job["metadata"]["name"]
-        self.platform.kubectl("patch", "streamjob", name, "--type=merge", "-p", json.dumps(patch))
+        patch = '{"spec": {"checkpoint": {"interval": "3s"}}}'
+        self.platform.kubectl("patch", "streamjob", replayed.JOB, "--type=merge", "-p", patch)
         eventually(lambda: self.job_id() not in ("", old), 120)
 
     def job_id(self) -> str:
-        found = self.platform.get("flinkdeployment", f"{replayed.NAME}-refine")
+        found = self.platform.get("flinkdeployment", replayed.JOB)
         return str(found["status"]["jobStatus"].get("jobId", ""))
 
     def corrected(self) -> int:

@@ -11,6 +11,7 @@ import yaml
 from tests.local.platform import LOCAL, run
 
 NAME = "replay"
+JOB = f"{NAME}-refine"
 FOREIGN = Path(__file__).with_name("foreign.yaml")
 COINS = """
 INSERT INTO replay_silver.coins (

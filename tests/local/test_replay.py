@@ -52,7 +52,7 @@ def replay(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 def _play(run: Replay) -> None:
-    run.platform.wait("streamjob", f"{replayed.NAME}-refine")
+    run.platform.wait("streamjob", replayed.JOB)
     run.agrees(EVENING, (CANDLES,))
     run.restart()
     for change in ({}, {}, {}, *CHANGES[:2]):

@@ -79,10 +79,10 @@ def compact(lake: Lake, spec: TableSpec, rule: Compact, branch: str) -> Done:
         return Done()
     target = size(rule.target_file_size)
     found = {t.file.file_path: t for t in table.scan(snapshot_id=head.snapshot_id).plan_files()}
-    # Files with row-level deletes are another tool's work; no producer here makes any.
+    # Files with row-level deletes are another tool's work; no producer here makes any. Those of an
+    # older partitioning are divided by today's, which a running job may not know yet.
     small = [_small(task) for task in found.values() if not task.delete_files]
-    current = [s for s in small if s.partition[0] == table.metadata.default_spec_id]
-    groups = merges(current, target, rule.min_files)[:GROUPS_PER_COMMIT]
+    groups = merges(small, target, rule.min_files)[:GROUPS_PER_COMMIT]
     old = [found[file.path].file for group in groups for file in group]
     new = list(_merged(table, spec, [[found[file.path] for file in group] for group in groups]))
     if not new or rewrite.replace(table, branch, old, new) is None:
@@ -121,7 +121,7 @@ def _small(task: FileScanTask) -> Small:
 def _merged(
     table: Table, spec: TableSpec, groups: Sequence[Sequence[FileScanTask]]
 ) -> Iterator[DataFile]:
-    """One file per group, sorted as declared; a group is of one partition."""
+    """One file per group and partition of today's layout, sorted as declared."""
     whole = {**table.metadata.properties, _TARGET_PROPERTY: str(1 << 40)}
     for group in groups:
         scan = ArrowScan(table.metadata, table.io, table.schema(), AlwaysTrue())

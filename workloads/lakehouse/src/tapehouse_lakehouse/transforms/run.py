@@ -34,6 +34,7 @@ DIGEST = "tapehouse.transform.digest"
 CHANGED, CORRECTED = "tapehouse.changed-rows", "tapehouse.corrected-rows"
 
 UNITS_PER_COMMIT = 31
+HOURS_PER_COMMIT = 24 * UNITS_PER_COMMIT
 _ATTEMPTS = 3
 
 
@@ -113,7 +114,8 @@ def _todo(
         for source in inputs.values():
             ranges += changes.extent(source.table, source.snapshot)
     wanted = units(kind, merged(ranges))
-    return [merged(batch) for batch in batches(wanted, UNITS_PER_COMMIT)]
+    size = HOURS_PER_COMMIT if kind is Recompute.HOUR else UNITS_PER_COMMIT
+    return [merged(batch) for batch in batches(wanted, size)]
 
 
 def _what_changed(inputs: Mapping[str, Input], before: _State | None, now: _State) -> Changes:
