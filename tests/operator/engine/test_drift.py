@@ -88,3 +88,22 @@ def test_only_our_own_apply_counts() -> None:
     }
     assert json.loads(owned_fields(metadata)) == {"f:data": {"f:a": {}}}
     assert owned_fields({}) == ""
+
+
+def owned_by(uid: str) -> str:
+    references = {f'k:{{"uid":"{uid}"}}': {}} if uid else {}
+    fields = {"f:metadata": {"f:ownerReferences": {".": {}, **references}}}
+    entry = {"manager": "tapehouse", "operation": "Apply", "fieldsV1": fields}
+    return owned_fields({"managedFields": [entry]})
+
+
+def test_children_of_all_resources_share_one_set_of_fields() -> None:
+    owner = {"kind": "Widget", "name": "w", "uid": "1"}
+    desired = {"metadata": {"name": "w", "ownerReferences": [owner]}}
+    assert owned_by("1") == owned_by("2")
+    assert lost_fields(desired, owned_by("1")) == ()
+    assert lost_fields(desired, owned_by("")) == (
+        "metadata.ownerReferences[0].kind",
+        "metadata.ownerReferences[0].name",
+        "metadata.ownerReferences[0].uid",
+    )
