@@ -65,7 +65,7 @@ class Engine:
     # watching
 
     async def start(self) -> None:
-        """Fill the caches; waits for definitions that are not installed yet."""
+        """Fill the caches; a kind that is not installed holds up none of the others."""
         children = asyncio.create_task(self.backend.start())
         delay = BACKOFF[0]
         while missing := await self.sweep(complete=True):
@@ -87,7 +87,11 @@ class Engine:
                 try:
                     await self._list(scope)
                 except (Rejected, Unavailable) as e:
-                    failed.append(f"{scope}: {e}")
+                    undefined = isinstance(e, Rejected) and e.status == 404
+                    if undefined:
+                        self.backend.resources_listed(scope, frozenset())
+                    if not (undefined and complete):
+                        failed.append(f"{scope}: {e}")
         return failed
 
     async def _list(self, scope: Scope) -> None:

@@ -25,6 +25,8 @@ from tapehouse_operator.shell.engine import Engine
 log = logging.getLogger(__name__)
 RESTART = (0.5, 30.0)
 """Seconds before Kopf is started again: the first time, and at most."""
+PATIENCE = 5.0
+"""Seconds that Kopf's start waits at most for a look at what is defined."""
 SWEEP_AFTER = 2.0
 """Seconds after the first event of a list at which the list is surely over."""
 
@@ -39,6 +41,8 @@ class Door:
         self._sweep: asyncio.Task[Any] | None = None
         self._listed_since = False
         """Whether there has been a list since the sweep under way began."""
+        self._blind = False
+        """Whether Kopf may lack a kind: it serves what is defined at the moment it starts."""
         self._pause = threading.Event()
         """Ends the Kopf that is running; unless all is over, another one follows."""
         self._loop: asyncio.AbstractEventLoop
@@ -76,9 +80,15 @@ class Door:
             delay = RESTART[0] if time.monotonic() - started > RESTART[1] else delay
             if not stopped.wait(delay):
                 delay = min(delay * 2, RESTART[1])
-                self._loop.call_soon_threadsafe(self._sweep_soon)
 
     async def _operate(self) -> None:
+        swept = asyncio.run_coroutine_threadsafe(self._engine.sweep(), self._loop)
+        try:
+            failed = bool(await asyncio.wait_for(asyncio.wrap_future(swept), PATIENCE))
+        except TimeoutError:
+            failed = True
+        if failed:
+            self._loop.call_soon_threadsafe(self._sweep_soon, failed)
         await kopf.operator(
             registry=self._registry,
             settings=_settings(),
@@ -95,9 +105,10 @@ class Door:
         if kind is None:
             self._loop.call_soon_threadsafe(self._sweep_soon)
 
-    def _sweep_soon(self) -> None:
+    def _sweep_soon(self, blind: bool = False) -> None:
         """Events without a type come from a list, which tells of nobody who has gone."""
         self._listed_since = True
+        self._blind |= blind
         if self._sweep is None or self._sweep.done():
             self._sweep = asyncio.create_task(self._sweep_later())
 
@@ -105,18 +116,18 @@ class Door:
         while self._listed_since:
             await asyncio.sleep(SWEEP_AFTER)
             self._listed_since = False
-            if await self._swept_late():
-                # Kopf serves what was there when it started: a definition may have come back.
+            await self._sweep_all()
+            if self._blind:
+                self._blind = False
                 self._pause.set()
 
-    async def _swept_late(self) -> bool:
-        """Sweep until it succeeds; tells whether that took more than one attempt."""
+    async def _sweep_all(self) -> None:
         delay = SWEEP_AFTER
         while failed := await self._engine.sweep():
+            self._blind = True
             log.info("looking for resources that went will be tried again: %s", failed[0])
             delay = min(delay * 2, RESTART[1])
             await asyncio.sleep(delay)
-        return delay > SWEEP_AFTER
 
     async def _login(self, **_: Any) -> kopf.AiohttpSession:
         headers = {"User-Agent": "tapehouse"}
@@ -176,4 +187,6 @@ def _settings() -> kopf.OperatorSettings:
     settings.queueing.exit_timeout = 1.0
     settings.networking.request_timeout = 30.0
     settings.networking.enforce_retry_after = True
+    # Kopf's own last ones are minutes: an outage would outlast itself.
+    settings.networking.error_backoffs = (1.0, 2.0, 4.0, 8.0)
     return settings
