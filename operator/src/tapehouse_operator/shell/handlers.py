@@ -82,13 +82,8 @@ class Door:
                 delay = min(delay * 2, RESTART[1])
 
     async def _operate(self) -> None:
-        swept = asyncio.run_coroutine_threadsafe(self._engine.sweep(), self._loop)
-        try:
-            failed = bool(await asyncio.wait_for(asyncio.wrap_future(swept), PATIENCE))
-        except TimeoutError:
-            failed = True
-        if failed:
-            self._loop.call_soon_threadsafe(self._sweep_soon, failed)
+        if not await self._sees_all():
+            self._loop.call_soon_threadsafe(self._sweep_soon, True)
         await kopf.operator(
             registry=self._registry,
             settings=_settings(),
@@ -97,6 +92,15 @@ class Door:
             namespaces=self._namespaces,
             stop_flag=self._pause,
         )
+
+    async def _sees_all(self) -> bool:
+        """Whether every kind can be listed now."""
+        sweep = asyncio.run_coroutine_threadsafe(self._engine.sweep(), self._loop)
+        answer: asyncio.Future[list[str]] = asyncio.wrap_future(sweep)
+        try:
+            return not await asyncio.wait_for(answer, PATIENCE)
+        except TimeoutError:
+            return False
 
     async def _event(self, event: Any, **_: Any) -> None:
         kind, body = event["type"], event["object"]
