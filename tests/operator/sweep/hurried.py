@@ -8,9 +8,11 @@ import sys
 
 from tapehouse_operator import reconcile
 from tapehouse_operator.backends import client, lease
-from tapehouse_operator.shell import handlers
+from tapehouse_operator.shell import handlers, recorder
 from tapehouse_operator.shell.cli import main
 
+LEAST = 3.0
+"""Seconds for a request even so: a busy machine is no fault."""
 SPANS = (
     (client, "SILENCE"),
     (handlers, "SILENCE"),
@@ -24,5 +26,7 @@ SPANS = (
 if __name__ == "__main__":
     factor, arguments = float(sys.argv[1]), sys.argv[2:]
     for module, name in SPANS:
-        setattr(module, name, getattr(module, name) / factor)
+        least = LEAST if name == "REQUEST_TIMEOUT" else 0.0
+        setattr(module, name, max(least, getattr(module, name) / factor))
+    recorder.PACE = 0.01  # nobody waits for Events, but a test waits for the last of them
     main(arguments)
