@@ -41,7 +41,7 @@ def session_of(session: Session, events: Sequence[Event]) -> dict[str, Any] | No
     zone = session.timezone or zone
     try:
         ZoneInfo(zone)
-    except (ValueError, OSError) as error:
+    except (KeyError, ValueError, OSError) as error:
         remedy = "give an IANA name such as America/New_York"
         raise SpecError(Reason.INVALID, f"{path}.timezone", zone, remedy) from error
     hours = session.hours or tuple(
