@@ -245,6 +245,26 @@ def test_a_new_statement_at_the_end_loses_nothing() -> None:
     )
 
 
+def test_what_the_api_server_would_not_take_is_refused_and_changes_nothing() -> None:
+    odd = [
+        {"apiVersion": API_VERSION, "kind": "TradeFeed", "metadata": {"name": "market"}},
+        {"apiVersion": API_VERSION, "kind": "Widget", "metadata": {"name": "w"}, "spec": {}},
+    ]
+
+    async def main() -> list[Plan]:
+        async with cluster(LOCAL) as c:
+            await c.settle()
+            return await plans(c, odd)
+
+    found = run_virtual(main())
+    assert [(p.key.name, p.change, p.changes_something) for p in found[:2]] == [
+        ("market", "refused", False),
+        ("w", "refused", False),
+    ]
+    assert found[0].reason.startswith("spec: ")
+    assert "Widget is not a kind of tapehouse.dev/v1alpha1" in found[1].reason
+
+
 def test_without_its_catalog_a_plan_goes_by_what_was_accepted() -> None:
     wanted = copy.deepcopy(LOCAL)
     wider(wanted)

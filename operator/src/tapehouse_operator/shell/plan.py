@@ -86,13 +86,13 @@ async def make_plans(
     refused: dict[Key, str] = {}
     for document in documents:
         if document.get("apiVersion") == API_VERSION:
-            body, refusal = await _examined(rehearsal, _placed(document, rehearsal.namespace))
-            refused[rehearsal.put(body)] = refusal
+            placed = _placed(document, rehearsal.namespace)
+            key = Key(placed["kind"], rehearsal.namespace, placed["metadata"]["name"])
+            body, refused[key] = await _examined(rehearsal, placed)
+            if not refused[key]:  # else the operator never sees it
+                rehearsal.put(body)
         elif document["kind"] == "ConfigMap":
             rehearsal.lay_over(document)
-    for key, refusal in refused.items():
-        if refusal:  # the API server would not take it, so the operator never sees it
-            rehearsal.restore(key, before.get(key))
     await rehearsal.play(catalog)
     plans = [
         Plan(key, "refused", no) if no else _plan(rehearsal, key, before.get(key), applied=True)

@@ -59,14 +59,6 @@ class Snapshot:
         self._consumers = None
         return key
 
-    def restore(self, key: Key, body: Body | None) -> None:
-        """Take back what was put; None: there was nothing."""
-        self._consumers = None
-        if body is None:
-            del self.bodies[key]
-        else:
-            self.bodies[key] = body
-
     def subject(self, key: Key) -> Subject | None:
         """See `ports.Backend`."""
         body = self.bodies.get(key)
