@@ -14,13 +14,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import aiohttp
-import kopf
 
 from tapehouse_operator.backends.access import Access
 from tapehouse_operator.backends.client import SILENCE
 from tapehouse_operator.decision import AnyKind
 from tapehouse_operator.names import GROUP, VERSION
 from tapehouse_operator.shell.engine import Engine
+from tapehouse_operator.shell.framework import kopf
 
 log = logging.getLogger(__name__)
 RESTART = (0.5, 30.0)
