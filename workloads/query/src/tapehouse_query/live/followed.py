@@ -72,6 +72,7 @@ class Followed:
                     if getattr(result, "data", None) is not None:
                         result.data = orjson.Fragment(orjson.dumps(result.data))
                     stream.put(result)
+                    await asyncio.sleep(0)  # a burst is sent as it is executed, not after it
         except Exception:
             log.exception("a subscription ended")
         finally:
