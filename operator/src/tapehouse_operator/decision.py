@@ -130,6 +130,8 @@ def _resolved(scene: Scene) -> Scene:
     if isinstance(newest, SpecError) or isinstance(world, NotReady):
         return scene
     resolved: Resource = scene.kind.resolve(newest, world)
+    if resolved is newest:
+        return scene
     settled = latest is not None and fingerprint(resolved.spec) == latest.digest
     accepted = resolved if settled else scene.versions.accepted
     return replace(scene, versions=Versions(resolved, accepted, settled))
