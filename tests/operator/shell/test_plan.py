@@ -289,6 +289,10 @@ class TestDocuments:
         monkeypatch.setenv("KUBECTL", str(kubectl))
         assert read_documents(tmp_path) == [{"kind": "A", "metadata": {"name": "kustomize"}}]
 
+    def test_a_list_is_what_it_holds(self, tmp_path: Path) -> None:
+        (tmp_path / "a.yml").write_text("kind: List\nitems: [{kind: A, metadata: {name: a}}]\n")
+        assert read_documents(tmp_path) == [{"kind": "A", "metadata": {"name": "a"}}]
+
     @pytest.mark.parametrize(
         ("text", "said"),
         [

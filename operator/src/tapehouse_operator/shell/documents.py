@@ -27,7 +27,8 @@ def read_documents(path: Path) -> list[dict[str, Any]]:
     else:
         files = sorted(path.rglob("*.y*ml")) if path.is_dir() else [path]
         found = (document for file in files for document in _parsed(file.read_text(), file))
-    return [_checked(document, path) for document in found if document is not None]
+    items = (item for document in found for item in _items(document))
+    return [_checked(item, path) for item in items if item is not None]
 
 
 def _rendered(path: Path) -> str:
@@ -56,6 +57,12 @@ def _parsed(text: str, file: Path) -> Iterator[Any]:
         mark = getattr(e, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         raise ValueError(f"{file}{line}: {getattr(e, 'problem', None) or e}") from e
+
+
+def _items(document: Any) -> list[Any]:
+    """What is in a `List`, as `kubectl get -o yaml` writes it; anything else by itself."""
+    listed = isinstance(document, dict) and document.get("kind") == "List"
+    return list(document.get("items") or ()) if listed else [document]
 
 
 def _checked(document: Any, path: Path) -> dict[str, Any]:
