@@ -9,7 +9,6 @@ from tapehouse_operator.api.model import Model
 from tapehouse_operator.api.reasons import ABNORMAL, ConditionType, Reason
 from tapehouse_operator.api.types import Boolean, Integer
 
-
 MESSAGE_LIMIT = 32768
 """Characters, as in every Kubernetes API."""
 
