@@ -3,6 +3,8 @@
 import msgspec
 from tapehouse_tape.events import Reason
 
+Value = bytes | msgspec.Raw
+"""A record's value; raw is a window on the frame it came in."""
 Headers = list[tuple[str, str | bytes | None]]
 
 
@@ -13,8 +15,8 @@ class Deliver(msgspec.Struct, gc=False):
     key: bytes
     value: bytes
     headers: Headers
-    event_time: str | None
-    """As it came: canonical or not, of the data or of nobody."""
+    event_time: str | None = None
+    """Of a row, as it came: canonical or not, of the data or of nobody."""
 
 
 class DeadLetter(msgspec.Struct, gc=False):

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from tapehouse_tape.events import Invalid
 
-from tapehouse_feed.actions import Action, DeadLetter, Deliver
+from tapehouse_feed.actions import Action, DeadLetter, Deliver, Headers, Value
 from tapehouse_feed.cursor import header
 from tapehouse_feed.market import Market
 from tapehouse_feed.session import Session
@@ -102,20 +102,21 @@ class Intake:
             self._polling = asyncio.get_running_loop().call_later(POLL, self.poll)
 
     def _write(self, frames: Sequence[bytes], now: int) -> None:
-        receive, write, halts = self.session.receive, self._sink.write, self._halts
-        for frame in frames:
-            action = receive(frame, now)
-            if isinstance(action, Deliver) and not halts:
-                write(action.topic, action.key, action.value, action.headers, now)
-            else:
-                self._written(action, now)
+        write = self._write_watched if self._halts else self._sink.write
+        for action in self.session.receive_all(frames, now, write):
+            self._written(action, now)
         self._sink.batch(now)
+
+    def _write_watched(
+        self, topic: str, key: bytes, value: Value, headers: Headers, now: int
+    ) -> None:
+        if topic in self._halts:
+            self._market.saw(header(headers[0][1]), key)
+        self._sink.write(topic, key, value, headers, now)
 
     def _written(self, action: Action, now: int) -> None:
         if isinstance(action, Deliver):
-            self._sink.write(action.topic, action.key, action.value, action.headers, now)
-            if action.topic in self._halts:
-                self._market.saw(header(action.headers[0][1]), action.key)
+            self._write_watched(action.topic, action.key, action.value, action.headers, now)
         elif isinstance(action, DeadLetter):
             self._sink.write(self._dead_letters, None, action.value, action.headers, now)
             _report(action)

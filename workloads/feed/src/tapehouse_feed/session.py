@@ -1,7 +1,7 @@
 """The feed protocol without I/O: a frame in, what to do with it out."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
 from typing import Annotated, Any
 
@@ -19,6 +19,7 @@ from tapehouse_feed.actions import (
     Deliver,
     Headers,
     Skip,
+    Value,
 )
 from tapehouse_feed.continuity import Ledger
 from tapehouse_feed.mapping import Mapper, decoded
@@ -34,10 +35,15 @@ __all__ = [
     "Deliver",
     "Session",
     "Skip",
+    "Write",
     "keyed_trace",
 ]
 
+Write = Callable[[str, bytes, Value, Headers, int], None]
+"""Takes topic, key, value, headers and the time of receipt (µs since 1970) of a record."""
 _Sequence = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+_UNUSUAL = (KeyError, AttributeError, TypeError, ValueError, RecursionError, Invalid)
+"""What decoding raises, and what comes of members that are absent."""
 
 
 class _Route(msgspec.Struct, gc=False):
@@ -97,7 +103,7 @@ class Session:
         self._routes = {event.name: _route(feed, event) for event in events}
         decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_envelope(sequence_field))
         self._open = decoder.decode
-        self._counts_as_one = mapper is None and not self._per_key
+        self._is_foreign = mapper is not None or self._per_key
 
     @property
     def events(self) -> Counter[str]:
@@ -126,47 +132,66 @@ class Session:
         self.keyed.clear()
 
     def receive(self, frame: bytes, now: int) -> Action:
-        """What to do with `frame`, received at `now` (µs since 1970). Never raises.
+        """What to do with `frame`, received at `now` (µs since 1970). Never raises."""
+        written: list[Deliver] = []
 
-        The usual frame - the next number, nothing to put right - goes straight through here;
-        whatever is unusual about another, the careful way finds out.
+        def write(topic: str, key: bytes, value: Value, headers: Headers, _: int) -> None:
+            written.append(Deliver(topic, key, bytes(value), headers))
+
+        return next(self.receive_all((frame,), now, write), None) or written[0]
+
+    def receive_all(self, frames: Sequence[bytes], now: int, write: Write) -> Iterator[Action]:
+        """Write what is usual among frames received together at `now`; the rest is given back.
+
+        The usual frame - the next number, nothing to put right - goes straight through here.
+        Whatever may be unusual about another, the careful way finds out: what that says comes in
+        its turn, and is to be acted on before the next is asked for. Never raises.
         """
         if now != self._now:
             self._clock(now)
-        try:
-            if not frame.isascii():
-                # msgspec passes over members it does not decode; Kafka's readers will not.
-                frame.decode()
-            envelope = self._open(frame)
-            sequence = envelope.sequence
-            is_next = sequence - 1 == self.ledger.high and self._counts_as_one
-            if not is_next or len(frame) > MAX_EVENT:
-                return self._receive_with_care(frame, now)
-            route, data = self._routes[envelope.event_type], envelope.data
-            event = route.decode(data)
-            key, time = str(route.key(event) or "").encode(), route.time(event)
-            # As most times share their second with the one before, that much need not be parsed.
-            is_canonical = (
-                time[:20] == self._second
-                and len(time) == 27
-                and time[26] == "Z"
-                and time[20:26].isdigit()
-                and time.isascii()
-            )
-            is_usual = (is_canonical and route.has_one_time) or self._is_usual(route, event)
-            if not key or not is_usual:
-                return self._receive_with_care(frame, now)
-        except (KeyError, TypeError, ValueError, RecursionError, Invalid):
-            return self._receive_with_care(frame, now)
-        self.ledger.high = sequence
-        route.taken += 1
-        headers: Headers = [
-            *route.headers,
-            ("trace_id", self._numbered_trace % sequence),
-            self._ingested,
-            ("seq", b"%d" % sequence),
-        ]
-        return Deliver(route.topic, key, bytes(data), headers, time)
+        care = self._receive_with_care
+        if self._is_foreign:
+            yield from (care(frame, now) for frame in frames)
+            return
+        # What follows is done for every event there is: calls and look-ups are its cost.
+        opened, routes, ledger = self._open, self._routes, self.ledger
+        ingested, trace = self._ingested, self._numbered_trace
+        for frame in frames:
+            try:
+                if not frame.isascii():
+                    # msgspec passes over members it does not decode; Kafka's readers will not.
+                    frame.decode()
+                envelope = opened(frame)
+                sequence, data = envelope.sequence, envelope.data
+                if sequence - 1 != ledger.high or len(frame) > MAX_EVENT:
+                    yield care(frame, now)
+                    continue
+                route = routes[envelope.event_type]
+                event = route.decode(data)
+                key, time = route.key(event).encode(), route.time(event)
+                # Most times share their second with the one before: that need not be parsed.
+                is_canonical = (
+                    time[:20] == self._second
+                    and time[26:] == "Z"
+                    and time[20:26].isdigit()
+                    and time.isascii()
+                )
+                is_usual = (is_canonical and route.has_one_time) or self._is_usual(route, event)
+                if not key or not is_usual:
+                    yield care(frame, now)
+                    continue
+            except _UNUSUAL:
+                yield care(frame, now)
+                continue
+            ledger.high = sequence
+            route.taken += 1
+            headers: Headers = [
+                *route.headers,
+                ("trace_id", trace % sequence),
+                ingested,
+                ("seq", b"%d" % sequence),
+            ]
+            write(route.topic, key, data, headers, now)
 
     def _is_usual(self, route: _Route, event: Any) -> bool:
         """Whether a decoded event can be written as it came."""
@@ -283,7 +308,8 @@ class Session:
         if sequence is not None:
             headers.append(("seq", b"%d" % sequence))
         route.taken += 1
-        return Deliver(route.topic, str(key).encode(), data, headers, route.time(event) or None)
+        time = route.time(event) or None
+        return Deliver(route.topic, str(key).encode(), data, headers, time)
 
     def _dead_letter(
         self, frame: bytes, invalid: Invalid, sequence: int | None, key: str = ""

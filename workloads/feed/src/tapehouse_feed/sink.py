@@ -12,7 +12,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from tapehouse_tape.events import Reason
 
 from tapehouse_feed import logs
-from tapehouse_feed.actions import Headers
+from tapehouse_feed.actions import Headers, Value
 from tapehouse_feed.cursor import Offsets
 from tapehouse_feed.metrics import Latency
 from tapehouse_feed.partitions import Lanes, reached
@@ -100,7 +100,8 @@ class Sink:
         self._acked: dict[str, dict[int, int]] = {}
         self._marks: deque[Mark] = deque()
         self._marked = 0
-        self._waiting: deque[tuple[str, bytes | None, bytes, Headers, int]] = deque()
+        self._refused = 0
+        self._waiting: deque[tuple[str, bytes | None, Value, Headers, int]] = deque()
         self._batches: deque[tuple[int, int, float]] = deque()
         """Records produced up to and in each batch, and when it came in, UNIX seconds."""
         self._batched = 0
@@ -116,7 +117,7 @@ class Sink:
         self.offsets = ends
 
     def write(
-        self, topic: str, key: bytes | None, value: bytes, headers: Headers, now: int
+        self, topic: str, key: bytes | None, value: Value, headers: Headers, now: int
     ) -> None:
         """Send one record stamped `now` (µs since 1970), or hold it until there is room."""
         lane = self.lanes.by_topic[topic]
@@ -164,7 +165,7 @@ class Sink:
     @property
     def acked(self) -> int:
         """Records acknowledged since the start."""
-        return max(0, self.lanes.produced - len(self._producer))
+        return max(0, self.lanes.produced - self._refused - len(self._producer))
 
     @property
     def is_full(self) -> bool:
@@ -219,6 +220,7 @@ class Sink:
         if error.code() != KafkaError.MSG_SIZE_TOO_LARGE or len(value) <= CUT:
             self.failure = self.failure or DeliveryError(f"{topic}: {error.str()}")
             return
+        self._refused += 1
         log.error("record larger than its topic takes", extra={"topic": topic, "size": len(value)})
         headers: Headers = [
             ("reason", Reason.TOO_LARGE.value),

@@ -13,6 +13,10 @@ import picows
 MAX_FRAME = 10 * 1024 * 1024
 """The largest frame taken, in bytes; a larger one closes the connection."""
 
+MAX_CONTROL = 125
+"""Bytes: RFC 6455, 5.5."""
+TOGETHER = 100
+"""Frames handed on at once, at most: so many are still in the processor's cache."""
 FIRST_WAIT = 0.1
 LONGEST_WAIT = 30.0
 GOOD = 2
@@ -156,12 +160,12 @@ class _Listener(picows.WSListener):
         self.frames = 0
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
-        kind = frame.msg_type
-        if frame.fin and (kind is _TEXT or kind is _BINARY):
+        # Control frames are short, and asking for the kind costs as much as reading the frame.
+        if frame.payload_size > MAX_CONTROL and frame.fin and not self._parts:
             self._read.append(frame.get_payload_as_bytes())
         else:
             self._unusual(transport, frame)
-        if frame.last_in_buffer:
+        if frame.last_in_buffer or len(self._read) >= TOGETHER:
             self._hand_on()
 
     def on_ws_disconnected(self, transport: picows.WSTransport) -> None:
@@ -174,9 +178,11 @@ class _Listener(picows.WSListener):
             self._receive(frames, time.time_ns() // 1000)
 
     def _unusual(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
-        """Control frames, and messages that come in several frames."""
+        """Short frames, control frames among them, and messages that come in several frames."""
         kind = frame.msg_type
-        if kind is picows.WSMsgType.CLOSE:
+        if frame.fin and (kind is _TEXT or kind is _BINARY):
+            self._read.append(frame.get_payload_as_bytes())
+        elif kind is picows.WSMsgType.CLOSE:
             transport.send_close(frame.get_close_code(), frame.get_close_message())
             transport.disconnect()
         elif kind is picows.WSMsgType.PING:
