@@ -117,8 +117,9 @@ async def test_an_answer_says_its_snapshots(
 ) -> None:
     current = catalog.load_table("bronze.trades").current_snapshot().snapshot_id
     for _ in range(2):
-        told = (await keeping.raw(COUNT)).headers["Tapehouse-Snapshots"]
-        assert told == f"bronze.trades={current}"
+        answer = await keeping.raw(COUNT)
+        assert answer.headers["Tapehouse-Snapshots"] == f"bronze.trades={current}"
+        assert answer.headers.getlist("content-length") == [str(len(answer.body))]
 
 
 def test_bounded(catalog: MemoryCatalog) -> None:
