@@ -178,7 +178,7 @@ def test_bad_foreign_frames_are_kept_as_they_came(frame: Any, reason: Reason) ->
 
 def test_a_bad_foreign_frame_opens_no_gap() -> None:
     one = session(BINANCE)
-    for number, price in ((1, "1"), (2, "-1"), (3, "1")):
+    for number, price in ((1, "1"), (2, "-1"), (3, "ten"), (4, "1")):
         receive(one, BINANCE_TRADE | {"t": number, "p": price})
     assert [ledger.missing for ledger in one.ledgers.values()] == [0]
 

@@ -12,7 +12,7 @@ from tapehouse_feed.config import Faults, SimulatorSource
 from tapehouse_feed.continuity import Ledger
 from tapehouse_feed.session import DeadLetter, Deliver, Session
 from tapehouse_feed.simulator import Exchange, expected
-from tapehouse_feed.simulator.exchange import BLOCK, TRADES
+from tapehouse_feed.simulator.block import BLOCK, TRADES
 from tapehouse_feed.simulator.prices import price
 from tapehouse_feed.simulator.server import Simulator, encode, serve, stamp
 from tapehouse_tape.events import load_preset

@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from tapehouse_feed import logs
 from tapehouse_feed.config import FilesSource, SimulatorSource, Source, WebSocketSource
 from tapehouse_feed.continuity import Gap
-from tapehouse_feed.session import keyed_trace
+from tapehouse_feed.frames import keyed_trace
 
 Offsets = dict[str, dict[str, int]]
 STREAM = 16

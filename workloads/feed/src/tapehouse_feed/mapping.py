@@ -23,6 +23,8 @@ class Mapped(msgspec.Struct, gc=False):
     event: str
     data: bytes
     sequence: int | None
+    refusal: Invalid | None = None
+    """Why a value cannot become its field's type; `data` then lacks that field."""
 
 
 class Mapper:
@@ -40,18 +42,20 @@ class Mapper:
         ]
 
     def apply(self, frame: Mapping[str, Any]) -> Mapped | None:
-        """The event a frame is mapped to, or None when no mapping is for it.
-
-        Raises `Invalid` when a value cannot become its field's type.
-        """
+        """The event a frame is mapped to, or None when no mapping is for it."""
         for field, equals, event, makers in self._rules:
             if text(field(frame)) == equals:
-                data = {}
+                data, refusal = {}, None
                 for name, make in makers:
-                    value = make(frame)
+                    try:
+                        value = make(frame)
+                    except Invalid as invalid:
+                        refusal = refusal or invalid
+                        continue
                     if value is not _MISSING:
                         data[name] = value
-                return Mapped(event, msgspec.json.encode(data), self._number(frame))
+                encoded = msgspec.json.encode(data)
+                return Mapped(event, encoded, self._number(frame), refusal)
         return None
 
     def _number(self, frame: Mapping[str, Any]) -> int | None:

@@ -2,12 +2,11 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from hashlib import blake2b
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from tapehouse_tape import times
-from tapehouse_tape.events import Codec, Event, Invalid, Reason
+from tapehouse_tape.events import Event, Invalid, Reason
 
 from tapehouse_feed.actions import (
     DUPLICATE,
@@ -22,6 +21,7 @@ from tapehouse_feed.actions import (
     Value,
 )
 from tapehouse_feed.continuity import Ledger
+from tapehouse_feed.frames import Opened, Route, envelope_type, keyed_trace, route_of
 from tapehouse_feed.mapping import Mapper, decoded
 from tapehouse_feed.refusals import MAX_EVENT, check_utf8, corrected, not_an_envelope, unusable
 
@@ -36,30 +36,12 @@ __all__ = [
     "Session",
     "Skip",
     "Write",
-    "keyed_trace",
 ]
 
 Write = Callable[[str, bytes, Value, Headers, int], None]
 """Takes topic, key, value, headers and the time of receipt (µs since 1970) of a record."""
-_Sequence = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 _UNUSUAL = (KeyError, AttributeError, TypeError, ValueError, RecursionError, Invalid)
 """What decoding raises, and what comes of members that are absent."""
-
-
-class _Route(msgspec.Struct, gc=False):
-    """What is fixed for one kind of event, looked up once."""
-
-    name: str
-    codec: Codec
-    topic: str
-    headers: Headers
-    decode: Callable[[bytes | msgspec.Raw], Any]
-    key: Callable[[Any], Any]
-    time: Callable[[Any], Any]
-    """The event time as it came; `""` where the event has none, which is not of this second."""
-    has_one_time: bool
-    """Whether the event time is all there is to look at beyond types and rules."""
-    taken: int = 0
 
 
 class Session:
@@ -100,8 +82,8 @@ class Session:
         self._ingested: tuple[str, bytes] = ("ingested_at", b"")
         self._mapper = mapper
         self._per_key = mapper is not None if per_key is None else per_key
-        self._routes = {event.name: _route(feed, event) for event in events}
-        decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_envelope(sequence_field))
+        self._routes = {event.name: route_of(feed, event) for event in events}
+        decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(envelope_type(sequence_field))
         self._open = decoder.decode
         self._is_foreign = mapper is not None or self._per_key
 
@@ -193,7 +175,7 @@ class Session:
             ]
             write(route.topic, key, data, headers, now)
 
-    def _is_usual(self, route: _Route, event: Any) -> bool:
+    def _is_usual(self, route: Route, event: Any) -> bool:
         """Whether a decoded event can be written as it came."""
         codec = route.codec
         codec.check_decimals(event)
@@ -254,13 +236,13 @@ class Session:
         self._now, self._received = now, times.from_micros(now)
         self._ingested = "ingested_at", self._received.encode()
 
-    def _opened(self, frame: bytes) -> "_Opened | Skip":
+    def _opened(self, frame: bytes) -> Opened | Skip:
         """A frame as an event that is not checked yet, or why there is none in it."""
         if self._mapper is not None:
             mapped = self._mapper.apply(decoded(check_utf8(frame)))
             if mapped is None:
                 return UNMAPPED
-            return _Opened(mapped.event, mapped.data, mapped.sequence)
+            return Opened(mapped.event, mapped.data, mapped.sequence, refusal=mapped.refusal)
         try:
             frame.decode()
             envelope = self._open(frame)
@@ -269,13 +251,13 @@ class Session:
         if envelope.event_type is msgspec.UNSET:
             return HANDSHAKE
         data = bytes(envelope.data)
-        return _Opened(envelope.event_type, data, envelope.sequence, envelope.timestamp)
+        return Opened(envelope.event_type, data, envelope.sequence, envelope.timestamp)
 
     def _skip(self, skip: Skip) -> Skip:
         self.skipped[skip.why] += 1
         return skip
 
-    def _key_of(self, opened: "_Opened") -> str:
+    def _key_of(self, opened: Opened) -> str:
         """The key alone, before the rest is checked; empty where there is none."""
         route = self._routes.get(opened.event)
         try:
@@ -285,8 +267,10 @@ class Session:
         key = members.get(route.codec.event.key) if route else None
         return "" if key is None else str(key)
 
-    def _event(self, opened: "_Opened", sequence: int | None, trace: bytes) -> Deliver:
+    def _event(self, opened: Opened, sequence: int | None, trace: bytes) -> Deliver:
         kind, data = opened.event, opened.data
+        if opened.refusal is not None:
+            raise opened.refusal
         route = self._routes.get(kind)
         if route is None:
             known = ", ".join(self._routes)
@@ -336,53 +320,3 @@ class Session:
         if self._per_key:
             return keyed_trace(self._stream, key, sequence)
         return self._numbered_trace % sequence
-
-
-class _Opened(msgspec.Struct, gc=False):
-    """A frame's event before it is checked."""
-
-    event: str
-    data: bytes
-    sequence: int | None
-    timestamp: Any = None
-
-
-def keyed_trace(stream: bytes, key: str, number: int) -> bytes:
-    """The trace id of event `number` of `key`, where numbers count per key."""
-    identity = b"%s\0%s\0%d" % (stream, key.encode("utf-8", "replace"), number)
-    return blake2b(identity, digest_size=16).hexdigest().encode()
-
-
-def _envelope(sequence_field: str) -> type[msgspec.Struct]:
-    """The outer object; what is inside `data` stays as it is."""
-    return msgspec.defstruct(
-        "Envelope",
-        [
-            ("event_type", str | msgspec.UnsetType, msgspec.UNSET),
-            ("data", msgspec.Raw, msgspec.Raw(b"")),
-            ("sequence", _Sequence | None, None),
-            ("timestamp", Any, None),
-        ],
-        rename={"sequence": sequence_field},
-        gc=False,
-    )
-
-
-def _route(feed: str, event: Event) -> _Route:
-    codec = Codec(event)
-    headers: Headers = [
-        ("event_type", event.name.encode()),
-        ("source", feed.encode()),
-        ("schema_id", event.schema_id.encode()),
-    ]
-
-    return _Route(
-        event.name,
-        codec,
-        event.topic,
-        headers,
-        codec.decode,
-        codec.key,
-        codec.event_time or (lambda _: ""),
-        has_one_time=bool(codec.event_time) and not codec.other_times and not codec.decimals,
-    )

@@ -12,14 +12,8 @@ import picows
 from tapehouse_tape import times
 
 from tapehouse_feed.config import SimulatorSource
-from tapehouse_feed.simulator.exchange import (
-    BLOCK,
-    HALTED_AT,
-    NOW,
-    TRADES,
-    Exchange,
-    SimulatedEvent,
-)
+from tapehouse_feed.simulator.block import BLOCK, HALTED_AT, NOW, TRADES, SimulatedEvent
+from tapehouse_feed.simulator.exchange import Exchange
 from tapehouse_feed.simulator.faults import Misbehaviour
 
 PORT = 8765
