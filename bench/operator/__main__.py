@@ -53,8 +53,8 @@ async def _measure(options: argparse.Namespace, net: Net) -> list[Trial]:
 
 
 def _contenders(options: argparse.Namespace, number: int) -> list[Contender]:
-    """Interleaved; the ceiling's concurrencies are tried once, then its best would do."""
-    ceilings = CONCURRENCY if number == 0 else CONCURRENCY[1:2]
+    """Interleaved."""
+    ceilings = CONCURRENCY if number == 0 else CONCURRENCY[-1:]
     every: dict[str, list[Contender]] = {
         "ceiling": [Ceiling(workers) for workers in ceilings],
         "tapehouse": [Subject()],

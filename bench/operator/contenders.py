@@ -14,7 +14,7 @@ from bench.operator.workload import Workload
 
 PEERS = Path(__file__).parent / "peers"
 STOP_TIMEOUT = 30.0
-CONCURRENCY = (4, 16, 64)
+CONCURRENCY = (8, 32)
 """Resources that the ceiling writes at a time: its best counts."""
 
 

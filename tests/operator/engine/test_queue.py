@@ -91,3 +91,22 @@ def test_a_stuck_turn_shows_its_age() -> None:
         running.cancel()
 
     run_virtual(main())
+
+
+def test_turns_that_wait_for_nothing_leave_room_for_others() -> None:
+    async def main() -> None:
+        done: list[Key] = []
+
+        async def work(key: Key) -> None:
+            done.append(key)
+
+        queue = WakeQueue(work, 2, random.Random(1))
+        for number in range(100):
+            queue.wake(Key("Widget", "n", str(number)))
+        running = asyncio.create_task(queue.run())
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert 0 < len(done) < 100
+        running.cancel()
+
+    run_virtual(main())

@@ -103,3 +103,6 @@ class WakeQueue:
                 if key in self._again:
                     self._again.discard(key)
                     self.wake(key)
+            # After a restart nearly no look waits for anything; watches, lease and health must not
+            # wait for thousands of them.
+            await asyncio.sleep(0)
