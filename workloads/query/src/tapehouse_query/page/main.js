@@ -109,8 +109,13 @@ function showTable(candles) {
 
 function showTape() {
   fill(byId("tape"), state.tape.map((one) => [
-    one.timestamp.slice(11, 23), element("span", `${one.isAggressiveBuy ? "▲" : "▼"} ${money.format(one.price)}`, one.isAggressiveBuy ? "up" : "down"),
-    whole.format(one.quantity)]));
+    one.timestamp.slice(11, 23), aggressor(one), whole.format(one.quantity)]));
+}
+
+/** The price, marked by who took it: a buyer, a seller, or nobody knows. */
+function aggressor({ price, isAggressiveBuy }) {
+  if (isAggressiveBuy === null) return money.format(price);
+  return element("span", `${isAggressiveBuy ? "▲" : "▼"} ${money.format(price)}`, isAggressiveBuy ? "up" : "down");
 }
 
 function fill(table, rows) {
