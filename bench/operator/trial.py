@@ -147,7 +147,7 @@ class _Course:
         asked = await self._after(before)
         self.trial.figures["beside failing writes"] = (asked - PACED) / PACED
         await self._driver.change(failing, {"spec": workload.mended})
-        await self._driver.settled([failing], limit=60)
+        await self._driver.settled([failing], limit=150)
 
     async def _paced(self, number: int) -> list[Watched]:
         names = self._names[CHANGES : CHANGES + PACED]

@@ -30,6 +30,7 @@ const (
 	sampleName     = "sample-placeholder"
 	sampleUID      = "00000000-0000-0000-0000-000000000000"
 	hashAnnotation = "tapehouse.dev/desired-hash"
+	refusedKey     = "not a key"
 	fieldOwner     = client.FieldOwner("peer")
 	workers        = 16
 )
@@ -51,7 +52,11 @@ func (r *reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if err := r.fill(r.children, resource, &children); err != nil {
 		return ctrl.Result{}, err
 	}
+	broken, _, _ := unstructured.NestedBool(resource.Object, "spec", "broken")
 	for i := range children {
+		if broken && children[i].GetKind() == "ConfigMap" {
+			_ = unstructured.SetNestedField(children[i].Object, "", "data", refusedKey)
+		}
 		if err := r.apply(ctx, &children[i]); err != nil {
 			return ctrl.Result{}, err
 		}
