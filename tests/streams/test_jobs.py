@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.streams.platform import NAMESPACE, Platform, branch, platform
+from tests.streams import strangers
+from tests.streams.platform import NAMESPACE, Platform, branch, deployment, platform
 from tests.support.controlplane import ApiServer
 
 pytestmark = [pytest.mark.api, pytest.mark.local]
@@ -133,6 +134,45 @@ def test_suspended_deleted_and_created_again_it_goes_on(world: Platform) -> None
     world.produce(name, 2 * BATCH, BATCH)
     world.job(name, table, name, 1)
     world.await_rows(table, 3 * BATCH)
+    world.delete_job(name)
+
+
+def test_what_strangers_write_is_kept_and_the_job_goes_on(world: Platform) -> None:
+    name = "strange"
+    for topic in (strangers.TRADES, strangers.ORDERS, strangers.LETTERS):
+        world.make_topic(topic)
+    world.make_table(f"bronze.{name}")
+    placed, cancelled = {"event_type": b"Placed"}, {"event_type": b"Cancelled"}
+    poison = [(strangers.TRADES, value, {}) for value, _ in strangers.POISON.values()]
+    strays = [
+        (strangers.ORDERS, strangers.good(7), {}),  # nothing says what it is
+        (strangers.ORDERS, strangers.good(8), {"event_type": None}),
+        (strangers.ORDERS, b"}", {"event_type": b"\xff"}),
+        (strangers.ORDERS, b"{}", placed),
+        (strangers.ORDERS, b"}", cancelled),  # not read by this job
+        (strangers.ORDERS, b'{"symbol": "A"}', cancelled),
+    ]
+    sound = [(strangers.TRADES, strangers.good(0), {"trace_id": None, "other": b"\xff"})]
+    last = [(strangers.ORDERS, strangers.good(1), placed)]
+    strangers.write(world, *sound, *poison, *strays, *last)
+    world.running.apply(strangers.config(world, name), deployment(name, 1))
+    world.await_rows(f"bronze.{name}", 2)
+
+    expected = [*strangers.POISON.values()]
+    expected += [(strangers.good(number), "unknown-event") for number in (7, 8)]
+    expected += [(b"}", "not-json"), (b"{}", "missing-field")]
+    found = strangers.letters(world, len(expected))
+    told = [(m.value(), dict(m.headers())) for m in found]
+    assert sorted((v or b"", h["reason"].decode()) for v, h in told) == sorted(
+        (value or b"", reason) for value, reason in expected
+    )
+    for _, headers in told:
+        assert headers["detail"]
+        assert (headers["feed"], headers["job"]) == (b"strange", b"strange")
+        assert headers["received_at"].endswith(b"Z")
+    places = {tuple(h[f"source_{x}"] for x in ("topic", "partition", "offset")) for _, h in told}
+    assert len(places) == len(expected)
+    assert world.deployment(name)["status"]["jobStatus"]["state"] == "RUNNING"
     world.delete_job(name)
 
 

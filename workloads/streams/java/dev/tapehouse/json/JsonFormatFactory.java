@@ -3,6 +3,7 @@ package dev.tapehouse.json;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.Stream;
@@ -61,7 +62,7 @@ public final class JsonFormatFactory implements DeserializationFormatFactory {
 
         @Override
         public void applyReadableMetadata(List<String> keys) {
-            metadata = keys.stream().map(x -> RowDecoder.Metadata.valueOf(x.toUpperCase())).toList();
+            metadata = keys.stream().map(x -> RowDecoder.Metadata.valueOf(x.toUpperCase(Locale.ROOT))).toList();
         }
 
         @Override
@@ -85,7 +86,7 @@ public final class JsonFormatFactory implements DeserializationFormatFactory {
         }
 
         private static String name(RowDecoder.Metadata column) {
-            return column.name().toLowerCase();
+            return column.name().toLowerCase(Locale.ROOT);
         }
 
         private static DataType type(RowDecoder.Metadata column) {
