@@ -117,7 +117,7 @@ class Reconciler:
         """All that deciding about `subject` takes."""
         kind = self.kinds[subject.key.kind]
         children = self.backend.children(subject.key)
-        history = read_history(children, subject.status)
+        history = read_history(children, subject.status, subject.uid)
         versions = read_versions(kind, subject, history)
         try:
             settings = await self._settings(subject)
@@ -349,7 +349,7 @@ class Reconciler:
         """Only tables whose owner is this resource are dropped, so naming too many is harmless."""
         key, kind = subject.key, self.kinds[subject.key.kind]
         settings = await self._settings(subject)
-        history = read_history(self.backend.children(key), subject.status)
+        history = read_history(self.backend.children(key), subject.status, subject.uid)
         catalog: Catalog = self.catalogs(settings)
         for resource in read_versions(kind, subject, history).resources:
             if resource.spec.deletion_policy is DeletionPolicy.DELETE:

@@ -45,19 +45,29 @@ class Step:
     change: Change
 
 
-def read_history(children: Mapping[ObjectKey, Observed], status: Mapping[str, Any]) -> History:
-    """The revisions among a resource's children."""
-    found = sorted(
-        (
-            RevisionRef(int(live.labels[LABEL_REVISION]), digest(spec), spec)
-            for key, live in children.items()
-            if key.kind == REVISION_KIND and not live.deleting
-            for spec in (live.data.get("spec", {}),)
-        ),
-        key=lambda revision: revision.number,
-    )
-    high_water = max([int(status.get("revisionHighWater", 0)), *(r.number for r in found)])
+def read_history(
+    children: Mapping[ObjectKey, Observed], status: Mapping[str, Any], owner: str = ""
+) -> History:
+    """The revisions among a resource's children.
+
+    With `owner`, a UID, those of a former resource of the same name, which are about to be
+    collected, count for nothing but their numbers.
+    """
+    live = [seen for key, seen in children.items() if key.kind == REVISION_KIND]
+    ours = [seen for seen in live if not seen.deleting and (not owner or owner in seen.owners)]
+    found = sorted(map(_revision, ours), key=lambda revision: revision.number)
+    numbers = (_number(seen) for seen in live)
+    high_water = max([int(status.get("revisionHighWater", 0)), *numbers])
     return History(tuple(found), high_water)
+
+
+def _revision(live: Observed) -> RevisionRef:
+    spec = live.data.get("spec", {})
+    return RevisionRef(_number(live), digest(spec), spec)
+
+
+def _number(live: Observed) -> int:
+    return int(live.labels[LABEL_REVISION])
 
 
 def fingerprint(spec: Spec) -> str:
