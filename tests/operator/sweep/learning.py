@@ -24,7 +24,8 @@ async def learn(r: Rig, stories: tuple[Story, ...]) -> dict[Story, Learnt]:
     await prepare(r, stories, names)
     begin = await r.pictures(names)
     mark = len(r.proxy.log)
-    await in_parallel(lambda story, name: story.happen(r.kube, name), stories, names)
+    await in_parallel(lambda story, name: story.happen(r.ground, name), stories, names)
+    await r.ground.collected(*names)
     await r.settled(names)
     end = await r.pictures(names)
     found = {}

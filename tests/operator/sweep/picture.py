@@ -8,30 +8,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pyiceberg.catalog import load_catalog
-from tapehouse_laptop.kubeapi import (
-    CONFIG_MAPS,
-    FLINK_DEPLOYMENTS,
-    KAFKA_TOPICS,
-    KAFKA_USERS,
-    PODS,
-    Kube,
-    Manifest,
-    Resource,
-)
+from tapehouse_laptop.kubeapi import Kube, Manifest, Resource
 from tapehouse_operator.names import API_VERSION, FIELD_MANAGER, LABEL_OWNER
 
-from tests.operator.sweep.stories import OURS
+from tests.operator.sweep.stories import CHILDREN, OURS
 
 Picture = Mapping[str, Any]
-CHILDREN = (
-    Resource("apps/v1", "ControllerRevision", "controllerrevisions"),
-    Resource("apps/v1", "Deployment", "deployments"),
-    CONFIG_MAPS,
-    KAFKA_TOPICS,
-    KAFKA_USERS,
-    FLINK_DEPLOYMENTS,
-    PODS,
-)
 METADATA = ("labels", "annotations", "finalizers", "generation", "deletionTimestamp")
 VARIABLE = (
     (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"), "<uuid>"),

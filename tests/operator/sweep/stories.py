@@ -1,6 +1,7 @@
 """What a user does to one resource of each kind: make it, change it, delete it, make it anew."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -8,8 +9,9 @@ from typing import Any
 
 import yaml
 from tapehouse_laptop.kubeapi import CONFIG_MAPS, KAFKAS, NAMESPACES, ApiError, Key, Kube, Resource
+from tapehouse_operator.backends.cluster import REVISIONS
 from tapehouse_operator.kinds import KINDS
-from tapehouse_operator.names import API_VERSION
+from tapehouse_operator.names import API_VERSION, LABEL_OWNER
 from tapehouse_operator.names import SETTINGS as SETTINGS_NAME
 
 from tests.operator.shell.running import SETTINGS
@@ -19,6 +21,10 @@ OURS = {
     kind.model.__name__: Resource(API_VERSION, kind.model.__name__, kind.model.names.plural)
     for kind in KINDS
 }
+CHILDREN = tuple(
+    Resource(api_version, kind, f"{kind.lower()}s")
+    for api_version, kind in sorted({REVISIONS, *(own for kind in KINDS for own in kind.owned)})
+)
 RESOURCES: Mapping[str, Body] = {
     body["kind"]: body
     for body in yaml.safe_load_all(
@@ -120,8 +126,8 @@ class Story:
         needs = tuple(RESOURCES[kind] for kind in NEEDS[self.kind])
         return needs if self.deed == "create" else (*needs, RESOURCES[self.kind])
 
-    async def happen(self, kube: Kube, namespace: str) -> None:
-        body = RESOURCES[self.kind]
+    async def happen(self, ground: "Ground", namespace: str) -> None:
+        kube, body = ground.kube, RESOURCES[self.kind]
         match self.deed:
             case "create":
                 await put(kube, namespace, body)
@@ -132,6 +138,7 @@ class Story:
             case "recreate":
                 await remove(kube, namespace, body)
                 await gone(kube, namespace, body)
+                await ground.collected(namespace)
                 await put(kube, namespace, changed(body))
 
     def __str__(self) -> str:
@@ -161,7 +168,7 @@ async def remove(kube: Kube, namespace: str, body: Body) -> None:
     await kube.delete(OURS[body["kind"]], Key(namespace, body["metadata"]["name"]))
 
 
-async def gone(kube: Kube, namespace: str, body: Body, patience: float = 60.0) -> None:
+async def gone(kube: Kube, namespace: str, body: Body, patience: float = 120.0) -> None:
     """Wait until a deleted resource is no more."""
     key = Key(namespace, body["metadata"]["name"])
     async with asyncio.timeout(patience):
@@ -178,6 +185,35 @@ class Ground:
     """Every namespace starts so."""
     catalog: str
     made: list[str] = field(default_factory=list)
+    _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _looked: float = 0.0
+    _littered: frozenset[str] = frozenset()
+
+    async def collected(self, *namespaces: str, patience: float = 120.0) -> None:
+        """Wait until the garbage collector has taken all whose owner is gone."""
+        asked = time.monotonic()
+        async with asyncio.timeout(patience):
+            while self._looked < asked or not self._littered.isdisjoint(namespaces):
+                await asyncio.sleep(0.3)
+                await self._look()
+
+    async def _look(self) -> None:
+        """At most once a second, however many ask."""
+        async with self._looking:
+            now = time.monotonic()
+            if now - self._looked < 1.0:
+                return
+            children = [i for r in CHILDREN for i in (await self.kube.list(r, "", LABEL_OWNER))[0]]
+            alive = {
+                i["metadata"]["uid"] for r in OURS.values() for i in (await self.kube.list(r))[0]
+            }
+            self._littered = frozenset(
+                child["metadata"]["namespace"]
+                for child in children
+                for owner in child["metadata"].get("ownerReferences", ())
+                if owner["uid"] not in alive
+            )
+            self._looked = now
 
     async def namespaces(self, count: int) -> list[str]:
         """New ones, with settings, a Kafka and a service account."""

@@ -94,7 +94,7 @@ async def reached(r: Rig, cases: list[Case]) -> None:
 
 async def happen(r: Rig, cases: list[Case]) -> None:
     async def one(case: Case) -> None:
-        await case.story.happen(r.kube, case.namespace)
+        await case.story.happen(r.ground, case.namespace)
 
     await in_parallel(one, cases, at_once=len(cases) + 1)
 

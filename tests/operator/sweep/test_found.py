@@ -5,11 +5,12 @@ import asyncio
 from tapehouse_operator.api.base import ConditionType, Reason, condition
 from tapehouse_operator.backends.kube import Ref, Scope
 from tapehouse_operator.backends.memory import Calm
-from tapehouse_operator.emit.core import TableState
+from tapehouse_operator.emit.core import ObjectKey, TableState
 from tapehouse_operator.errors import Rejected, SpecError
-from tapehouse_operator.kinds.contract import ChildHealth, Verdict
-from tapehouse_operator.names import SETTINGS
+from tapehouse_operator.kinds.contract import ChildHealth, Observed, Verdict
+from tapehouse_operator.names import LABEL_REVISION, SETTINGS
 from tapehouse_operator.report import Report, compose
+from tapehouse_operator.rollout import read_history
 
 from tests.operator.engine.virtual import run_virtual
 from tests.operator.kinds.cluster import NS, cluster
@@ -61,6 +62,21 @@ def test_what_cannot_be_listed_holds_no_worker() -> None:
             assert c.unready() == {}
 
     run_virtual(main())
+
+
+def test_the_revisions_of_a_former_resource_are_not_its_successors() -> None:
+    """They are about to be collected; taken over, they would vanish and start everything again."""
+    former, ours = revision(1, "former"), revision(2, "ours")
+    history = read_history(dict([former, ours]), {}, "ours")
+    assert [r.number for r in history.revisions] == [2]
+    history = read_history(dict([former]), {}, "ours")
+    assert (history.latest, history.high_water) == (None, 1)
+
+
+def revision(number: int, owner: str) -> tuple[ObjectKey, Observed]:
+    labels, data = {LABEL_REVISION: str(number)}, {"spec": {"n": 1}}
+    live = Observed("uid", "1", 1, labels, {}, {}, data, owners=(owner,))
+    return ObjectKey("apps/v1", "ControllerRevision", f"r-{number}"), live
 
 
 def test_a_namespace_that_loses_its_settings_first_still_drops_its_tables() -> None:
