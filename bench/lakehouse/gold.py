@@ -57,6 +57,8 @@ IN_DAY_TEXT = (
 )
 CURSOR = micros(DAY + timedelta(hours=17)), "8000"
 
+PLACE = "epoch_us(timestamp)::HUGEINT * 18446744073709551616 + kafka_offset"
+"""Open and close are by time, ties by offset."""
 QUESTIONS = (
     Question(
         "VWAP of every symbol, all days",
@@ -66,8 +68,7 @@ QUESTIONS = (
     ),
     Question(
         "summary of a day, every symbol",
-        """SELECT symbol, arg_min(price, (timestamp, kafka_offset)),
-          arg_max(price, (timestamp, kafka_offset)), max(price), min(price),
+        f"""SELECT symbol, arg_min(price, {PLACE}), arg_max(price, {PLACE}), max(price), min(price),
           sum(quantity)::BIGINT, sum(price * quantity) / sum(quantity)
         FROM trades GROUP BY symbol ORDER BY symbol""",
         ("symbol", "timestamp", "price", "quantity", "kafka_offset"),
@@ -76,8 +77,8 @@ QUESTIONS = (
     ),
     Question(
         "5m candles of a symbol, one day",
-        """SELECT epoch_us(time_bucket(INTERVAL 5 MINUTES, timestamp)) AS start,
-          arg_min(price, (timestamp, kafka_offset)), arg_max(price, (timestamp, kafka_offset)),
+        f"""SELECT epoch_us(time_bucket(INTERVAL 5 MINUTES, timestamp)) AS start,
+          arg_min(price, {PLACE}), arg_max(price, {PLACE}),
           max(price), min(price), sum(quantity)::BIGINT, count(*)
         FROM trades GROUP BY start ORDER BY start""",
         ("timestamp", "price", "quantity", "kafka_offset"),

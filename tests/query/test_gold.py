@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from tapehouse_query import metrics
 from tapehouse_query.reads.candles import INTERVALS
 
 from tests.query import gold
@@ -190,6 +191,16 @@ async def test_symbols(ask: Ask, catalog: MemoryCatalog) -> None:
     assert some["totalCount"] == 1
 
 
+def count_reads(*names: str) -> float:
+    """Reads of the lake since the start."""
+    samples = [sample for metric in metrics.READS.collect() for sample in metric.samples]
+    return sum(
+        sample.value
+        for sample in samples
+        if sample.name.endswith("_count") and sample.labels["read"] in names
+    )
+
+
 async def test_trades_know_their_companies(
     ask: Ask, filled: list[Row], catalog: MemoryCatalog
 ) -> None:
@@ -197,12 +208,13 @@ async def test_trades_know_their_companies(
     query = """{ trades(first: 200) { edges { node { symbol companyName sector
       symbolDetails { companyName marketCapCategory } } } } }"""
     companies = {symbol: name for symbol, name, _, _, current in INSTRUMENTS if current}
-    loads = catalog.loads
+    loads, reads = catalog.loads, count_reads("trades", "symbols")
     for edge in (await ask(query))["trades"]["edges"]:
         node = edge["node"]
         assert node["companyName"] == companies[node["symbol"]]
         assert node["symbolDetails"]["companyName"] == companies[node["symbol"]]
     assert catalog.loads - loads < 8, "one look at each table, not one per row"
+    assert count_reads("trades", "symbols") - reads == 2
     plain = "{ trades(first: 3) { edges { node { symbol companyName } } } }"
     for edge in (await ask(plain))["trades"]["edges"]:
         assert edge["node"]["companyName"] == companies[edge["node"]["symbol"]]

@@ -29,23 +29,30 @@ _COLUMNS = (
     "symbol, time, first_price, first_place, last_price, last_place, high, low, volume, value,"
     " trade_count"
 )
-_GOLD = """SELECT symbol, epoch_us(window_start) AS time,
-  open_price AS first_price, (epoch_us(window_start), 0::BIGINT) AS first_place,
-  close_price AS last_price, (epoch_us(window_start), 0::BIGINT) AS last_place,
+
+
+def _place(time: str, offset: str) -> str:
+    """SQL of an order by time, ties by offset: numbers are compared sooner than structs."""
+    return f"epoch_us({time})::HUGEINT * 18446744073709551616 + coalesce({offset}, 0)"
+
+
+_GOLD = f"""SELECT symbol, epoch_us(window_start) AS time,
+  open_price AS first_price, {_place("window_start", "0")} AS first_place,
+  close_price AS last_price, {_place("window_start", "0")} AS last_place,
   high_price AS high, low_price AS low, total_volume AS volume, total_value AS value, trade_count
-FROM {} WHERE {}"""
-_PARTS = """SELECT symbol, epoch_us(minute) AS time,
-  first_price, (epoch_us(first_time), first_offset) AS first_place,
-  last_price, (epoch_us(last_time), last_offset) AS last_place,
+FROM {{}} WHERE {{}}"""  # noqa: S608
+_PARTS = f"""SELECT symbol, epoch_us(minute) AS time,
+  first_price, {_place("first_time", "first_offset")} AS first_place,
+  last_price, {_place("last_time", "last_offset")} AS last_place,
   high, low, volume, value, trade_count
-FROM {} WHERE {}"""
-_TRADES = """SELECT symbol, epoch_us(timestamp) AS time,
-  price AS first_price, (epoch_us(timestamp), kafka_offset) AS first_place,
-  price AS last_price, (epoch_us(timestamp), kafka_offset) AS last_place,
+FROM {{}} WHERE {{}}"""  # noqa: S608
+_TRADES = f"""SELECT symbol, epoch_us(timestamp) AS time,
+  price AS first_price, {_place("timestamp", "kafka_offset")} AS first_place,
+  price AS last_price, {_place("timestamp", "kafka_offset")} AS last_place,
   price AS high, price AS low, quantity AS volume, price * quantity AS value, 1 AS trade_count
-FROM {} WHERE {}
+FROM {{}} WHERE {{}}
 QUALIFY row_number() OVER (PARTITION BY timestamp, trade_id
-                           ORDER BY kafka_partition, kafka_offset) = 1"""
+                           ORDER BY kafka_partition, kafka_offset) = 1"""  # noqa: S608
 
 
 class Bucket(NamedTuple):
