@@ -29,6 +29,7 @@ pytestmark = pytest.mark.api
 HURRY = 30.0
 FEED, TABLE, DASHBOARD = (RESOURCES[k] for k in ("TradeFeed", "LakehouseTable", "Dashboard"))
 DEPLOYMENTS = Resource("apps/v1", "Deployment", "deployments")
+REVISIONS = Resource("apps/v1", "ControllerRevision", "controllerrevisions")
 
 
 async def status(r: Rig, name: str, body: Any) -> dict[str, Any]:
@@ -162,28 +163,30 @@ async def exists(r: Rig, deployment: Key, wanted: bool) -> None:
 
 
 async def a_successor_keeps_its_children(r: Rig) -> None:
-    """Deleted and made again while nobody looks: the children are the new one's."""
-    (name,) = await r.ground.namespaces(1)
-    await put(r.kube, name, FEED)
-    await r.settled([name])
-    before = (await status(r, name, FEED))["metadata"]["uid"]
-    with r.proxy.fault(Down()):
-        r.proxy.end_watches()
-        await remove(r.kube, name, FEED)
-        await gone(r.kube, name, FEED)
-        await put(r.kube, name, changed(FEED))
-        await asyncio.sleep(1.0)
-    await r.settled([name])
-    after = (await status(r, name, FEED))["metadata"]["uid"]
-    assert before != after
-
-    async def owner() -> str:
-        live = await r.kube.get(DEPLOYMENTS, Key(name, "ticks-feed"))
-        return live["metadata"]["ownerReferences"][0]["uid"] if live else ""
-
-    async with asyncio.timeout(30):
-        while await owner() != after:
-            await asyncio.sleep(0.2)
+    """Deleted and made again while nobody looks: the children are the new one's, and stay."""
+    for successor in (FEED, changed(FEED)):
+        (name,) = await r.ground.namespaces(1)
+        await put(r.kube, name, FEED)
+        await r.settled([name])
+        before = (await status(r, name, FEED))["metadata"]["uid"]
+        with r.proxy.fault(Down()):
+            r.proxy.end_watches()
+            await remove(r.kube, name, FEED)
+            await gone(r.kube, name, FEED)
+            await put(r.kube, name, successor)
+            await asyncio.sleep(1.0)
+        await r.ground.collected(name)
+        await r.settled([name])
+        feed = await status(r, name, FEED)
+        assert feed["metadata"]["uid"] != before
+        for resource, child in (
+            (DEPLOYMENTS, "ticks-feed"),
+            (REVISIONS, feed["status"]["currentRevision"]),
+        ):
+            live = await r.kube.get(resource, Key(name, child))
+            assert live is not None, child
+            owners = [owner["uid"] for owner in live["metadata"]["ownerReferences"]]
+            assert owners == [feed["metadata"]["uid"]], child
 
 
 async def test_what_others_change(apiserver: ApiServer, catalog: str, tmp_path: Path) -> None:
