@@ -90,11 +90,13 @@ class Sink:
             },
             logger=logs.KAFKA,
         )
-        self._produce = self._producer.produce
+        # Looked up once instead of for every record.
+        self._produce, self._report = self._producer.produce, self._failed
         self._dead_letters = dead_letter_topic
         self._feed = feed
         self._latency = latency
         self.lanes = Lanes({})
+        self._lanes = self.lanes.by_topic
         self.offsets: Offsets = {}
         """Ends that the topics have reached: whatever is produced from now on lies beyond."""
         self._acked: dict[str, dict[int, int]] = {}
@@ -110,6 +112,7 @@ class Sink:
     def start(self, ends: Offsets) -> None:
         """Get ready to write to the topics of `ends`: their ends before anything is written."""
         self.lanes = Lanes(ends)
+        self._lanes = self.lanes.by_topic
         self.advance(ends)
 
     def advance(self, ends: Offsets) -> None:
@@ -120,15 +123,15 @@ class Sink:
         self, topic: str, key: bytes | None, value: Value, headers: Headers, now: int
     ) -> None:
         """Send one record stamped `now` (µs since 1970), or hold it until there is room."""
-        lane = self.lanes.by_topic[topic]
-        partition = lane.known.get(key)  # type: ignore[arg-type]
-        if partition is None:
-            partition = lane.place(key)
         if self._waiting:
             self._waiting.append((topic, key, value, headers, now))
             return
+        lane = self._lanes[topic]
+        partition = lane.known.get(key)  # type: ignore[arg-type]
+        if partition is None:
+            partition = lane.place(key)
         try:
-            self._produce(topic, value, key, partition, self._failed, None, now // 1000, headers)
+            self._produce(topic, value, key, partition, self._report, None, now // 1000, headers)
             lane.counts[partition] += 1
         except BufferError:
             self._waiting.append((topic, key, value, headers, now))

@@ -161,11 +161,12 @@ class _Listener(picows.WSListener):
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
         # Control frames are short, and asking for the kind costs as much as reading the frame.
+        read = self._read
         if frame.payload_size > MAX_CONTROL and frame.fin and not self._parts:
-            self._read.append(frame.get_payload_as_bytes())
+            read.append(frame.get_payload_as_bytes())
         else:
             self._unusual(transport, frame)
-        if frame.last_in_buffer or len(self._read) >= TOGETHER:
+        if frame.last_in_buffer or len(read) >= TOGETHER:
             self._hand_on()
 
     def on_ws_disconnected(self, transport: picows.WSTransport) -> None:
