@@ -4,7 +4,7 @@ import asyncio
 import contextvars
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -16,6 +16,7 @@ from tapehouse_query.errors import TooSlowError, UnavailableError
 from tapehouse_query.reads.files import File
 from tapehouse_query.reads.lake import Lake
 from tapehouse_query.reads.pages import PageCache
+from tapehouse_query.reads.storage import mount
 
 T = TypeVar("T")
 
@@ -33,9 +34,10 @@ class Session:
     many: duckdb.DuckDBPyConnection
     pages: PageCache
 
-    def rows(self, sql: str, parameters: list[Any], files: Iterable[File]) -> list[tuple[Any, ...]]:
+    def rows(self, sql: str, parameters: list[Any], files: Sequence[File]) -> list[tuple[Any, ...]]:
         """Run a query over these files and fetch everything."""
         cursor = self.one if sum(file.rows for file in files) <= _FEW else self.many
+        mount(cursor, files, self.lake.storage)
         found = cursor.execute(sql, parameters).fetchall()
         metrics.ROWS.inc(len(found))
         return found

@@ -63,6 +63,8 @@ class Lake:
         self._max_age = max_age
         self._entries: dict[str, _Entry] = {}
         self._lock = threading.Lock()
+        self.storage: Mapping[str, str] = {}
+        """How the catalog says its files are reached: PyIceberg's properties."""
 
     def find(self, table: tables.Table) -> Snapshot | None:
         """The table's newest published snapshot; None if the catalog has no such table.
@@ -128,6 +130,7 @@ class Lake:
         except Exception as error:
             log.warning("the catalog does not answer for %s: %s", table.identifier, error)
             raise UnavailableError(f"the catalog does not answer for {table.identifier}") from error
+        self.storage = iceberg.io.properties
         current = iceberg.snapshot_by_name(_BRANCH)
         if entry.snapshot and (current.snapshot_id if current else 0) == entry.snapshot.id:
             if iceberg.schema() == entry.snapshot.schema:
