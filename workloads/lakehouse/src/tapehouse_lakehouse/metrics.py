@@ -7,6 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 7.5, 10, 15, 30, 60, 300)
+
 
 class Metrics:
     """The publisher's own registry: one per process, or per test."""
@@ -26,6 +28,20 @@ class Metrics:
             "From the commit of the newest published checkpoint until readers saw it",
             table,
             registry=r,
+        )
+        self.publish_seconds = Histogram(
+            "tapehouse_publish_seconds",
+            "From the commit of a checkpoint until readers saw it",
+            table,
+            registry=r,
+            buckets=SECONDS,
+        )
+        self.visible_seconds = Histogram(
+            "tapehouse_row_visible_seconds",
+            "From Kafka until readers saw it, of the oldest row of a checkpoint; a sample of them",
+            table,
+            registry=r,
+            buckets=SECONDS,
         )
         self.moves = Counter("tapehouse_publish_moves", "Moves of main", table, registry=r)
         self.conflicts = Counter(
@@ -59,9 +75,9 @@ class Metrics:
 
     def forget(self, table: str) -> None:
         """Stop showing a table that is no longer published."""
-        for gauge in (self.snapshot_time, self.rows, self.lag):
-            if (table,) in gauge._metrics:
-                gauge.remove(table)
+        for shown in (self.snapshot_time, self.rows, self.lag, self.publish_seconds):
+            if (table,) in shown._metrics:
+                shown.remove(table)
 
 
 class Server:

@@ -10,6 +10,7 @@ from kubernetes import client
 from urllib3.exceptions import HTTPError
 
 from tapehouse_lakehouse import checkpoints
+from tapehouse_lakehouse.age import oldest_arrival
 from tapehouse_lakehouse.catalog import ConflictError, Lake, UnavailableError
 from tapehouse_lakehouse.kube import Results, World
 from tapehouse_lakehouse.lineage import (
@@ -34,6 +35,8 @@ STALLED_AFTER = 3.0
 """Intervals one table may have a checkpoint that another lacks before it is called stalled."""
 DEFAULT_INTERVAL, LEAST_STALL = 20.0, 10.0
 """Seconds: of a job that does not tell its interval; and for the shortest ones."""
+SAMPLE_SECONDS = 5.0
+"""Between two looks into manifests for how old rows are."""
 SUSPECT_AFTER = 2.0
 """Intervals without a commit after which the job's checkpoints are looked at."""
 
@@ -81,6 +84,7 @@ class Publisher:
         self._jobs: dict[str, _Follow] = {}
         self._unsaid: dict[str, Published] = {}
         self._said: dict[str, Published] = {}
+        self._next_sample = 0.0
 
     def step(self, world: World, now: float) -> float:
         """Do what is due at `now` (monotonic seconds); returns when to come again."""
@@ -192,8 +196,21 @@ class Publisher:
             follow.cadence += 0.2 / together * (gap - follow.cadence)
         follow.put[move.table] = move.new.snapshot
         self._metrics.moves.labels(move.table).inc()
-        self._metrics.lag.labels(move.table).set(max(time.time() - move.new.at_ms / 1000, 0.0))
+        now = time.time()
+        lag = max(now - move.new.at_ms / 1000, 0.0)
+        self._metrics.lag.labels(move.table).set(lag)
+        self._metrics.publish_seconds.labels(move.table).observe(lag)
+        self._sample_age(move, now)
         self._show(move.table, move.new.at_ms, move.new.rows)
+
+    def _sample_age(self, move: Move, now: float) -> None:
+        """Of one table at a time: manifests are small, but there are many."""
+        if now < self._next_sample:
+            return
+        self._next_sample = now + SAMPLE_SECONDS
+        arrived = oldest_arrival(self.lake, move.table, move.new.snapshot)
+        if arrived is not None:
+            self._metrics.visible_seconds.labels(move.table).observe(max(now - arrived, 0.0))
 
     def _show(self, table: str, at_ms: int, rows: int | None) -> None:
         self._metrics.snapshot_time.labels(table).set(at_ms / 1000)

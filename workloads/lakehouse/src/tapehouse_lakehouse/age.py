@@ -1,0 +1,49 @@
+"""How old the rows of a checkpoint are when readers see them, from the catalog's own files."""
+
+from pyiceberg.conversions import from_bytes
+from pyiceberg.exceptions import NoSuchTableError, RESTError
+from pyiceberg.manifest import DataFile
+from pyiceberg.table import Table
+from pyiceberg.table.snapshots import Operation
+from pyiceberg.types import NestedField, TimestamptzType
+
+from tapehouse_lakehouse.catalog import Lake
+
+ARRIVED = "ingested_at"
+"""The column that says when a row's event came to Kafka."""
+
+
+def oldest_arrival(lake: Lake, identifier: str, snapshot: int) -> float | None:
+    """When the oldest row that a snapshot added had arrived, in seconds since 1970.
+
+    No data is read: Parquet's bounds are in the manifests. None where the table does not say when
+    rows arrived, the snapshot added none, or the catalog does not answer.
+    """
+    try:
+        table = lake.catalog.load_table(lake.qualified(identifier))
+        field = table.schema().find_field(ARRIVED)
+        found = [_lower(file, field) for file in _added(table, snapshot)]
+    except (RESTError, NoSuchTableError, OSError, ValueError):
+        return None
+    return min((at / 1e6 for at in found if at is not None), default=None)
+
+
+def _added(table: Table, snapshot: int) -> list[DataFile]:
+    found = table.snapshot_by_id(snapshot)
+    if found is None or (found.summary and found.summary.operation is not Operation.APPEND):
+        return []  # compaction writes rows anew that were there before
+    return [
+        entry.data_file
+        for manifest in found.manifests(table.io)
+        if manifest.added_snapshot_id == snapshot
+        for entry in manifest.fetch_manifest_entry(table.io)
+        if entry.snapshot_id == snapshot
+    ]
+
+
+def _lower(file: DataFile, field: NestedField) -> int | None:
+    """The least value of a time, in microseconds."""
+    bound = (file.lower_bounds or {}).get(field.field_id)
+    if not bound or not isinstance(field.field_type, TimestamptzType):
+        return None
+    return int(from_bytes(field.field_type, bound))
