@@ -9,7 +9,7 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 from tapehouse_query import metrics
-from tapehouse_query.http import Router
+from tapehouse_query.http import MAX_REQUEST, Router
 from tapehouse_query.reads.engine import Engine
 from tapehouse_query.reads.lake import Lake
 from tapehouse_query.schema.answers import Answer, Answers
@@ -48,11 +48,16 @@ class Keeping:
 
 
 def request(query: str, variables: Any) -> Request:
+    body = orjson.dumps({"query": query, "variables": variables})
+
     async def receive() -> Any:
-        body = orjson.dumps({"query": query, "variables": variables})
         return {"type": "http.request", "body": body, "more_body": False}
 
-    headers = [(b"content-type", b"application/json"), (b"host", b"test")]
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"host", b"test"),
+    ]
     scope = {"type": "http", "method": "POST", "path": "/graphql", "query_string": b""}
     return Request({**scope, "headers": headers}, receive)
 
@@ -129,3 +134,13 @@ def test_bounded(catalog: MemoryCatalog) -> None:
         answers.put(number, Answer(b"x" * 30, "trades", frozenset(), ""))
         answers.put(number, Answer(b"x" * 40, "trades", frozenset(), ""))
     assert [number for number in range(50) if answers.get(number)] == [48, 49]
+    few = Answers(lake, max_kept=3)
+    for number in range(9):
+        few.put(number, Answer(b"", "trades", frozenset(), ""))
+    assert [number for number in range(9) if few.get(number)] == [6, 7, 8]
+
+
+async def test_large_requests_are_not_read(keeping: Keeping, filled: Any) -> None:
+    refused = await keeping.raw(COUNT + " " * MAX_REQUEST)
+    assert refused.status_code == 413
+    assert b"must be from 0 to 65536" in refused.body

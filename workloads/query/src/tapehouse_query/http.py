@@ -19,6 +19,8 @@ from tapehouse_query.schema.build import Schema
 from tapehouse_query.schema.context import Context, Services
 
 PATH = "/graphql"
+MAX_REQUEST = 1 << 16
+"""Bytes of a request: a thousand tokens and their variables are far fewer."""
 SNAPSHOTS = "Tapehouse-Snapshots"
 """The header that names the snapshots an answer was computed from, as in `silver.trades=71…`."""
 
@@ -65,6 +67,8 @@ class Router(GraphQLRouter[Context, None]):
 
     async def respond(self, request: Request, context: Context) -> Response:
         """Answer a query or a mutation, from what is kept if nothing has changed since."""
+        if refused := _refused(request):
+            return refused
         answers = self._services.answers
         key = (
             request.method,
@@ -105,6 +109,17 @@ class Router(GraphQLRouter[Context, None]):
     def encode_json(self, data: object) -> bytes:
         """JSON bytes of an answer."""
         return orjson.dumps(data)
+
+
+def _refused(request: Request) -> Response | None:
+    """Why a request is not even read."""
+    length = request.headers.get("content-length", "")
+    if request.method != "POST" or (length.isdigit() and int(length) <= MAX_REQUEST):
+        return None
+    status = 413 if length.isdigit() else 411
+    return PlainTextResponse(
+        f"Content-Length: {length!r}: must be from 0 to {MAX_REQUEST}", status_code=status
+    )
 
 
 def _response(data: bytes, seen: str) -> Response:

@@ -26,11 +26,12 @@ class Answer:
 
 
 class Answers:
-    """The answers asked for last, up to so many bytes. Thread-safe."""
+    """The answers asked for last, up to so many and so many bytes. Thread-safe."""
 
-    def __init__(self, lake: Lake, max_bytes: int = 64 << 20) -> None:
+    def __init__(self, lake: Lake, max_bytes: int = 64 << 20, max_kept: int = 1000) -> None:
         self._lake = lake
         self._max_bytes = max_bytes
+        self._max_kept = max_kept
         self._bytes = 0
         self._kept: OrderedDict[Hashable, Answer] = OrderedDict()
         self._lock = threading.Lock()
@@ -51,6 +52,6 @@ class Answers:
                 self._bytes -= len(old.data)
             self._kept[key] = answer
             self._bytes += len(answer.data)
-            while self._bytes > self._max_bytes:
+            while self._bytes > self._max_bytes or len(self._kept) > self._max_kept:
                 _, dropped = self._kept.popitem(last=False)
                 self._bytes -= len(dropped.data)
