@@ -204,6 +204,28 @@ def test_the_sequence_may_have_another_name() -> None:
     assert one.ledger.high == 9
 
 
+def test_numbers_may_count_per_key() -> None:
+    one = session(per_key=True)
+    for symbol, number in (("A", 1), ("B", 7), ("A", 2), ("B", 9)):
+        delivered(one.receive(frame(data=TRADE | {"symbol": symbol}, sequence=number), NOW))
+    assert one.receive(frame(data=TRADE | {"symbol": "B"}, sequence=9), NOW) is DUPLICATE
+    bad = frame(data=TRADE | {"symbol": "A", "price": -1}, sequence=3)
+    assert dict(dead(one.receive(bad, NOW)).headers)["key"] == b"A"
+    assert {key: ledger.missing for key, ledger in one.ledgers.items()} == {"A": 0, "B": 1}
+
+
+def test_frames_read_together_are_told_in_their_order() -> None:
+    one, told = session(Ledger(0)), list[str]()
+    frames = [frame(sequence=n, data=TRADE | {"price": p}) for n, p in ((1, 1), (2, -1), (3, 1))]
+
+    def write(topic: str, key: bytes, value: Any, headers: Any, now: int) -> None:
+        told.append(dict(headers)["seq"].decode())
+
+    for action in one.receive_all([frames[0], frames[1], frames[0], frames[2]], NOW, write):
+        told.append(dict(action.headers)["seq"] if isinstance(action, DeadLetter) else "again")
+    assert told == ["1", "2", "again", "3"]
+
+
 def test_large_events_still_fit() -> None:
     delivered(session().receive(frame(data=TRADE | {"blob": "x" * (MAX_EVENT - 1_000)}), NOW))
 

@@ -175,7 +175,7 @@ class Bridge:
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._standing.look())
         if self._intake.paused_since and isinstance(self._source, WebSocket):
-            self._source.bear_with_us()
+            self._source.excuse_pong()
         elif self._config.continuity.backfill and self._source:
             self._backfill(self._source)
         self._tell()

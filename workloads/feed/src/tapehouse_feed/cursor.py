@@ -97,6 +97,7 @@ class Journal:
 
     def ends(self, topics: Iterable[str]) -> Offsets:
         """The offsets the next records will get."""
+        self._consumer.poll(0)  # what the client has to log is handed over here
         ends: Offsets = {}
         for topic in topics:
             partitions = self._consumer.list_topics(topic, timeout=10).topics[topic].partitions

@@ -85,7 +85,7 @@ class Session:
         self._routes = {event.name: route_of(feed, event) for event in events}
         decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(envelope_type(sequence_field))
         self._open = decoder.decode
-        self._is_foreign = mapper is not None or self._per_key
+        self._needs_care = mapper is not None or self._per_key
 
     @property
     def events(self) -> Counter[str]:
@@ -132,7 +132,7 @@ class Session:
         if now != self._now:
             self._clock(now)
         care = self._receive_with_care
-        if self._is_foreign:
+        if self._needs_care:
             yield from (care(frame, now) for frame in frames)
             return
         # What follows is done for every event there is: calls and look-ups are its cost.

@@ -8,7 +8,7 @@ from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
-SEGMENT = 64 * 1024 * 1024
+SEGMENT = 16 * 1024 * 1024
 """Bytes after which a new file is begun: a file is deleted once all of it is acknowledged."""
 _HEAD = struct.Struct("<qI")
 """Before each frame: when it came in (µs since 1970) and how long it is."""

@@ -43,6 +43,7 @@ class Standing:
         self._cursors: dict[str, Cursor] = {}
         self._version: Version | None = None
         self._looked = self._written = time.monotonic()
+        self._looked_at = 0
         self.stream = self._key[:STREAM]
         self.replay = Replay()
         self.waiting = "waiting for Kafka"
@@ -186,9 +187,11 @@ class Standing:
 
     async def look(self) -> None:
         """See from time to time where the topics end, so that a restart need not read much."""
-        if time.monotonic() - self._looked < LOOK or self._reading.locked():
+        produced = self._sink.lanes.produced
+        is_early = time.monotonic() - self._looked < LOOK
+        if is_early or produced == self._looked_at or self._reading.locked():
             return
-        self._looked = time.monotonic()
+        self._looked, self._looked_at = time.monotonic(), produced
         async with self._reading:
             try:
                 ends = await asyncio.to_thread(self._journal.ends, self._topics())

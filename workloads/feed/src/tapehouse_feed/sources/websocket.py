@@ -132,8 +132,8 @@ class WebSocket:
         if self._transport:
             self._transport.underlying_transport.resume_reading()
 
-    def bear_with_us(self) -> None:
-        """While reading is stopped, an answer to a ping is not missed: it cannot be read."""
+    def excuse_pong(self) -> None:
+        """Miss no answer to a ping: while reading is stopped it cannot be read."""
         if self._transport:
             self._transport.notify_user_specific_pong_received()
 
