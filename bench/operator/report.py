@@ -24,6 +24,7 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ("change writes", "writes per change", "{:.2f}"),
     ("paced status p99", "25 changes/s → status p99, s", "{:.3f}"),
     ("beside failing status p99", "the same beside one that fails, s", "{:.3f}"),
+    ("mended", "that one, mended → status, s", "{:.2f}"),
     ("restart", "restart until quiet, s", "{:.2f}"),
     ("restart writes", "writes of a restart", "{:.0f}"),
     ("restart requests", "requests of a restart", "{:.0f}"),

@@ -5,6 +5,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import inf
 
 from tapehouse_laptop.net import Net
 from tapehouse_operator.backends.access import load_access
@@ -30,6 +31,8 @@ PACED, RATE = 100, 25.0
 """Resources changed at a steady rate, per second, with and without one that fails."""
 FAILING_FOR = 3.0
 """Seconds it has been failing when the others are changed."""
+MENDED_WITHIN = 40.0
+"""Seconds that a mended resource is waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +150,11 @@ class _Course:
         asked = await self._after(before)
         self.trial.figures["beside failing writes"] = (asked - PACED) / PACED
         await self._driver.change(failing, {"spec": workload.mended})
-        await self._driver.settled([failing], limit=150)
+        try:
+            [mended] = await self._driver.settled([failing], limit=MENDED_WITHIN)
+            self.trial.figures["mended"] = mended.settled - mended.asked
+        except TimeoutError:
+            self.trial.figures["mended"] = inf
 
     async def _paced(self, number: int) -> list[Watched]:
         names = self._names[CHANGES : CHANGES + PACED]
