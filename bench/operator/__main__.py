@@ -23,7 +23,7 @@ from bench.operator.report import table
 from bench.operator.trial import Plan, Trial, run_trial
 from bench.operator.workload import WORKLOADS
 
-CONTENDERS = ("tapehouse", "ceiling", "kopf", "controller-runtime")
+CONTENDERS = ("tapehouse", "ceiling", "kopf-stock", "kopf-async", "controller-runtime")
 
 
 def main() -> None:
@@ -58,7 +58,8 @@ def _contenders(options: argparse.Namespace, number: int) -> list[Contender]:
     every: dict[str, list[Contender]] = {
         "ceiling": [Ceiling(workers) for workers in ceilings],
         "tapehouse": [Subject()],
-        "kopf": [Kopf()],
+        "kopf-stock": [Kopf("stock")],
+        "kopf-async": [Kopf("async")],
         "controller-runtime": [ControllerRuntime()],
     }
     return [one for name, some in every.items() if name in options.only for one in some]

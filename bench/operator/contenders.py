@@ -120,13 +120,14 @@ class Ceiling(Contender):
 
 
 class Kopf(Contender):
-    """Stock Kopf handlers."""
+    """Kopf handlers: `stock` or `async`."""
 
-    def __init__(self) -> None:
-        super().__init__("kopf")
+    def __init__(self, style: str) -> None:
+        super().__init__(f"kopf-{style}")
+        self.style = style
 
     def command(self, setting: Setting) -> list[str]:
-        handlers = str(PEERS / "kopf_handlers.py")
+        handlers = str(PEERS / f"kopf_{self.style}.py")
         return [
             sys.executable,
             "-m",

@@ -1,8 +1,8 @@
-"""Peer: the same compile function under stock Kopf handlers, in Kopf's stock settings.
+"""Peer: Kopf at its best: the same compile function under asynchronous handlers, stock settings.
 
-    kopf run --standalone -n NAMESPACE bench/operator/peers/kopf_handlers.py
+    kopf run --standalone -n NAMESPACE bench/operator/peers/kopf_async.py
 
-It has this project's client, and is spared revisions, drift, references and pruning: a handler
+It has this project's client and is spared revisions, drift, references and pruning: a handler
 parses, compiles and applies, and Kopf does the rest.
 """
 
