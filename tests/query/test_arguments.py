@@ -7,7 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tapehouse_query import cursor
+from tapehouse_query.errors import TooLargeError
 from tapehouse_query.reads import trades
+from tapehouse_query.reads.engine import Engine, Session
+from tapehouse_query.schema.context import Services
 
 from tests.query.conftest import Ask
 
@@ -61,6 +64,18 @@ async def test_a_fault_of_ours_is_hidden_and_logged(
     assert error.extensions["code"] == "INTERNAL"
     assert error.extensions["fault"] in caplog.text
     assert "secret path" in caplog.text
+
+
+async def test_an_answer_too_large_for_memory_says_so(services: Services) -> None:
+    engine = Engine(services.engine.lake, memory="1MB")
+
+    def sort(session: Session) -> Any:
+        session.many.execute("SET temp_directory = ''")
+        return session.many.execute("SELECT i FROM range(9000000) t(i) ORDER BY hash(i)").fetchone()
+
+    with pytest.raises(TooLargeError, match="narrow the date range"):
+        await engine.run("sort", sort)
+    engine.close()
 
 
 FIELDS = "node { tradeId symbol price quantity timestamp buyerAgentId } cursor"

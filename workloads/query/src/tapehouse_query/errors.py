@@ -32,6 +32,17 @@ class UnavailableError(QueryError):
         super().__init__(message, "UNAVAILABLE")
 
 
+class TooLargeError(QueryError):
+    """The memory allowed for reading is not enough."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the answer takes more memory than this server has: narrow the date range or the"
+            " symbols, or raise DUCKDB_MEMORY",
+            "TOO_COSTLY",
+        )
+
+
 class TooSlowError(QueryError):
     """The time allowed for one operation has passed."""
 

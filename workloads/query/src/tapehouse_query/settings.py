@@ -58,7 +58,7 @@ def from_env(env: Mapping[str, str]) -> Settings:
         kafka_listener=env.get("KAFKA_LISTENER", "internal"),
         watchlists=_watchlists(env),
         duckdb_threads=_read(env, "DUCKDB_THREADS", _integer(1, 256), "2"),
-        duckdb_memory=_read(env, "DUCKDB_MEMORY", _memory, "1GB"),
+        duckdb_memory=_read(env, "DUCKDB_MEMORY", _memory, "512MB"),
         workers=_read(env, "QUERY_WORKERS", _integer(1, 64), "4"),
         timeout=_read(env, "QUERY_TIMEOUT_SECONDS", _integer(1, 3600), "30"),
         log_level=_read(env, "LOG_LEVEL", _level, "INFO"),

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import duckdb
 
 from tapehouse_query import metrics
-from tapehouse_query.errors import TooSlowError, UnavailableError
+from tapehouse_query.errors import TooLargeError, TooSlowError, UnavailableError
 from tapehouse_query.reads.files import File
 from tapehouse_query.reads.lake import Lake
 from tapehouse_query.reads.pages import PageCache
@@ -22,6 +22,7 @@ T = TypeVar("T")
 
 _FEW = 50_000
 """Rows up to which one thread reads them: handing them out would cost more than reading them."""
+_FEW_MEMORY = "256MB"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,8 @@ class Session:
 class Engine:
     """Runs reads off the event loop, at most `workers` at a time.
 
-    `threads` bounds what DuckDB adds to the workers, `memory` (as in `1GB`) each of its two
-    databases: one for reads of few rows, one for the others. `timeout` is in seconds.
+    `threads` and `memory` (as in `1GB`) bound DuckDB; reads of few rows have a database of their
+    own, of one thread and 256 MB. `timeout` is in seconds.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class Engine:
         self.lake = lake
         self._timeout = timeout
         self._pages = pages or PageCache()
-        self._one, self._many = _database(1, memory), _database(threads, memory)
+        self._one, self._many = _database(1, _FEW_MEMORY), _database(threads, memory)
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="read")
         self._local = threading.local()
 
@@ -76,6 +77,7 @@ class Engine:
 
         Raises:
             TooSlowError: it took longer than the timeout; it has been interrupted.
+            TooLargeError: it needed more memory than there is.
             UnavailableError: files vanished under it twice.
         """
         running: list[Session] = []
@@ -109,6 +111,8 @@ class Engine:
         started = time.perf_counter()
         try:
             return self._with_retry(session, read)
+        except duckdb.OutOfMemoryException:
+            raise TooLargeError from None
         finally:
             running.clear()
             metrics.READS.labels(name).observe(time.perf_counter() - started)
