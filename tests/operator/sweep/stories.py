@@ -146,6 +146,8 @@ class Story:
 
 
 STORIES = tuple(Story(kind, deed) for kind in RESOURCES for deed in DEEDS)
+SHORT = tuple(story for story in STORIES if story.deed != "recreate")
+"""Making anew waits for the garbage collector."""
 CHAIN = tuple(RESOURCES[kind] for kind in RESOURCES)
 """One of each, each needing the ones before."""
 

@@ -16,7 +16,7 @@ import pytest
 
 from tests.operator.sweep.learning import Learnt, deletions, learn, prepare
 from tests.operator.sweep.rig import Rig, rig
-from tests.operator.sweep.stories import STORIES, Story, in_parallel
+from tests.operator.sweep.stories import SHORT, STORIES, Story, in_parallel
 from tests.support.controlplane import ApiServer
 from tests.support.faultproxy import (
     Call,
@@ -166,8 +166,8 @@ async def test_every_fault(apiserver: ApiServer, catalog: str, tmp_path: Path, n
 async def test_some_faults(apiserver: ApiServer, catalog: str, tmp_path: Path) -> None:
     rng = random.Random(SEED)
     async with rig(apiserver, tmp_path, catalog, "fault-some", HURRY) as r:
-        for name in rng.sample(sorted(FAULTS), 3):
-            stories = tuple(rng.sample(STORIES, 6))
+        for name in rng.sample(sorted(FAULTS), 2):
+            stories = tuple(rng.sample(SHORT, 6))
             try:
                 await brave(r, FAULTS[name], stories, HURRY)
             except BaseException as e:
