@@ -12,7 +12,8 @@ from tapehouse_query import metrics
 from tapehouse_query.live.events import AlertEvent, TradeEvent
 from tapehouse_query.schema.context import Services
 
-from tests.query.catalog import MemoryCatalog
+from tests.query import gold
+from tests.query.catalog import MemoryCatalog, append
 from tests.query.served import follow, get, post, served
 
 AT = datetime(2026, 1, 31, 9, 30, 0, 123, tzinfo=UTC)
@@ -147,6 +148,25 @@ async def test_subscriptions(services: Services) -> None:
             "triggeredAt": "2026-01-31T09:30:00.000123Z",
         }
     await subscribers("onNewTrade", 0)
+
+
+async def test_questions_of_one_connection_see_what_is_newest(
+    services: Services, filled: Any, catalog: MemoryCatalog
+) -> None:
+    dimension = catalog.create_table("dim.dim_symbol", gold.DIM_SYMBOL)
+    query = '{ trades(first: 1, filter: {symbol: "AAPL"}) { edges { node { companyName } } } }'
+
+    def name(told: str | bytes) -> str:
+        (edge,) = json.loads(told)["payload"]["data"]["trades"]["edges"]
+        return str(edge["node"]["companyName"])
+
+    async with served(services), follow(query) as socket, asyncio.timeout(20):
+        assert name(await socket.recv()) == "None"
+        assert json.loads(await socket.recv())["type"] == "complete"
+        append(dimension, [{"symbol": "AAPL", "company_name": "Apple Inc.", "is_current": True}])
+        asked = {"id": "2", "type": "subscribe", "payload": {"query": query}}
+        await socket.send(json.dumps(asked))
+        assert name(await socket.recv()) == "Apple Inc."
 
 
 async def test_a_bad_subscription_is_refused(services: Services) -> None:

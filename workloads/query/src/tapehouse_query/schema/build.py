@@ -37,7 +37,10 @@ class Schema(strawberry.Schema):
         run = partial(super().stream, query, *args, **kwargs)
         context, operation = kwargs.get("context_value"), kwargs.get("operation_name")
         name = self._subscription(query, operation)
-        if name is None or not isinstance(context, Context):
+        if not isinstance(context, Context):
+            return await run()
+        if name is None:
+            context.symbols.clear_all()  # a connection's context outlives its questions
             return await run()
         variables = orjson.dumps(kwargs.get("variable_values"), option=orjson.OPT_SORT_KEYS)
         return context.followed.follow(name, (query, variables, operation, context.user), run)
