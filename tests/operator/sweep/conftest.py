@@ -1,4 +1,4 @@
-"""One catalog for all sweeps, and long ones only when asked for."""
+"""One catalog for all sweeps."""
 
 from collections.abc import Iterator
 
@@ -6,15 +6,6 @@ import pytest
 
 from tests.streams.platform import catalog_server
 from tests.support.controlplane import ApiServer
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """`make test` takes the samples; the whole sweeps are for `make e2e`."""
-    if "e2e" in config.option.markexpr or any("::" in argument for argument in config.args):
-        return
-    long = [item for item in items if item.get_closest_marker("e2e")]
-    config.hook.pytest_deselected(items=long)
-    items[:] = [item for item in items if item not in long]
 
 
 @pytest.fixture(scope="session")
