@@ -1,6 +1,6 @@
 """A stream job as the operator compiles it against the same SQL by hand, per CPU-second.
 
-    .venv/bin/python -m bench.pipeline.decode [--records 400000] [--rounds 5] [--net 127.87.0]
+    .venv/bin/python -m bench.pipeline.decode [--records 1000000] [--rounds 5] [--net 127.87.0]
 
 The same trades, in a real broker, are read to their end by one Flink of parallelism 2:
 
@@ -8,6 +8,7 @@ The same trades, in a real broker, are read to their end by one Flink of paralle
 `avro`    the same, of records in Avro
 `raw`     the ceiling: the bytes are read and not looked at
 `ours`    our compiled inputs: `tapehouse-json`, every record checked, what is no event kept
+`reuse`   the same, rows being handed on without a copy (`pipeline.object-reuse`)
 
 and counted (`read`), made into minutes (`windows`) or appended to Iceberg (`land`). Figures are
 records per second of the processor, of the whole JVM, median of the rounds; the variants take
@@ -41,6 +42,9 @@ from tests.feed.broker import Broker
 (TRADE,) = on_topic(PRESETS["market/v1"], "raw.trades")
 CLOCK = Clock(timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=1))
 LETTERS = "market.dead-letters"
+VARIANTS = ("json", "ours", "reuse", "avro")
+DISTINCT = 20_000
+"""Different trades; more records repeat them."""
 AVRO_JAR = "org.apache.flink:flink-sql-avro:2.1.0"
 COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
 BOUNDED = "'scan.startup.mode' = 'earliest-offset', 'scan.bounded.mode' = 'latest-offset'"
@@ -96,7 +100,9 @@ def load(broker: Broker, count: int) -> None:
     broker.create(*(NewTopic(name, 2, 1) for name in names))
     producer = Producer({"bootstrap.servers": broker.bootstrap, "compression.type": "lz4"})
     shared = [("event_type", b"TradeExecuted"), ("source", b"market"), ("schema_id", b"0" * 64)]
-    for number, value in enumerate(trades(count)):
+    values = list(trades(min(count, DISTINCT)))
+    for number in range(count):
+        value = values[number % DISTINCT]
         headers = [*shared, ("trace_id", b"%032x" % number), ("ingested_at", b"2026-11-20")]
         while True:
             try:
@@ -145,8 +151,8 @@ def ddl(bootstrap: str, warehouse: Path) -> list[str]:
         dead_letters("bench", [found], {"market": LETTERS})[0].ddl(kafka),
         f"CREATE TEMPORARY TABLE nothing ({COLUMNS}) WITH ('connector' = 'blackhole')",
         "CREATE TEMPORARY TABLE nothing_raw (v BYTES) WITH ('connector' = 'blackhole')",
-        "CREATE TEMPORARY TABLE minutes (symbol STRING, at TIMESTAMP(3), low DOUBLE, high DOUBLE, "
-        "volume BIGINT, `value` DOUBLE, n BIGINT) WITH ('connector' = 'blackhole')",
+        "CREATE TEMPORARY TABLE minutes (symbol STRING, `minute` TIMESTAMP(3), low DOUBLE, "
+        "high DOUBLE, volume BIGINT, `value` DOUBLE, n BIGINT) WITH ('connector' = 'blackhole')",
         f"CREATE CATALOG lake WITH ('type' = 'iceberg', 'catalog-type' = 'hadoop', 'warehouse' = "
         f"'{warehouse.as_uri()}')",
         "CREATE DATABASE lake.bronze",
@@ -159,26 +165,28 @@ def _ours() -> Input:
     )
 
 
-def jobs(rounds: int) -> list[dict[str, object]]:
+def jobs(rounds: int, queries: list[str], variants: list[str]) -> list[dict[str, object]]:
     """Every measurement, in the order it is made; the first round warms up."""
     letters = dead_letters("bench", [_ours()], {"market": LETTERS})[0].insert()
     kept = f"INSERT INTO `{LETTERS}` (`value`, `headers`)\n{letters.query}"
     made: list[dict[str, object]] = []
     for turn in range(rounds + 1):
-        for query, text in QUERIES.items():
-            for variant in ("json", "ours", "avro"):
-                table = f"{variant}_{turn}"
+        for query in queries:
+            for variant in variants:
+                table, source = f"{variant}_{turn}", variant.replace("reuse", "ours")
                 made.append(
                     {
                         "name": [query, variant],
                         "turn": turn,
                         "table": table if query == "land" else None,
-                        "inserts": [text.format(input=variant, table=table)]
-                        + ([kept] if variant == "ours" else []),
+                        "reuse": variant == "reuse",
+                        "inserts": [QUERIES[query].format(input=source, table=table)]
+                        + ([kept] if source == "ours" else []),
                     }
                 )
-        raw = {"name": ["read", "raw"], "turn": turn, "table": None}
-        made.append({**raw, "inserts": ["INSERT INTO nothing_raw SELECT `value` FROM `raw`"]})
+        raw = {"name": ["read", "raw"], "turn": turn, "table": None, "reuse": False}
+        if "read" in queries:
+            made.append({**raw, "inserts": ["INSERT INTO nothing_raw SELECT `value` FROM `raw`"]})
     return made
 
 
@@ -193,7 +201,7 @@ def libraries(scratch: Path) -> Path:
     return target
 
 
-def run(scratch: Path, bootstrap: str, rounds: int) -> list[dict[str, object]]:
+def run(scratch: Path, bootstrap: str, wanted: list[dict[str, object]]) -> list[dict[str, object]]:
     libraries(scratch)
     request = scratch / "request.json"
     request.write_text(
@@ -212,7 +220,7 @@ def run(scratch: Path, bootstrap: str, rounds: int) -> list[dict[str, object]]:
                 "ddl": ddl(bootstrap, scratch / "warehouse"),
                 "columns": COLUMNS,
                 "before": f"INSERT INTO into_avro SELECT {NAMES} FROM json",
-                "jobs": jobs(rounds),
+                "jobs": wanted,
             }
         )
     )
@@ -235,7 +243,9 @@ def run(scratch: Path, bootstrap: str, rounds: int) -> list[dict[str, object]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--records", type=int, default=400_000)
+    parser.add_argument("--records", type=int, default=1_000_000)
+    parser.add_argument("--queries", nargs="+", choices=QUERIES, default=list(QUERIES))
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--net", default="127.87.0", help="loopback addresses, three numbers")
     options = parser.parse_args()
@@ -245,7 +255,8 @@ def main() -> None:
         broker.start()
         try:
             load(broker, options.records)
-            found = run(scratch, broker.bootstrap, options.rounds)
+            wanted = jobs(options.rounds, options.queries, options.variants)
+            found = run(scratch, broker.bootstrap, wanted)
         finally:
             broker.stop()
     report(found, options.records)

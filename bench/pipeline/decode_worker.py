@@ -44,6 +44,7 @@ def main() -> None:
     for job in request["jobs"]:
         if job["table"]:
             tables.execute_sql(f"CREATE TABLE lake.bronze.{job['table']} ({request['columns']})")
+        tables.get_config().set("pipeline.object-reuse", str(job["reuse"]).lower())
         together = tables.create_statement_set()
         for statement in job["inserts"]:
             together.add_insert_sql(statement)
@@ -51,6 +52,7 @@ def main() -> None:
         began, used = time.monotonic(), cpu_seconds(pid)
         together.execute().wait()
         spent = {"seconds": time.monotonic() - began, "cpu": cpu_seconds(pid) - used}
+        sys.stderr.write(f"{job['turn']} {job['name']} {spent}\n")
         if job["turn"]:
             print(json.dumps({"name": job["name"], **spent}), flush=True)
 
