@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_PACKAGES = ("postgresql-15", "libpq5", "libllvm14")
+_PACKAGES = ("postgresql-15", "libpq5", "libxml2", "libicu72", "libldap-2.5-0", "libsasl2-2")
 
 
 @contextmanager
@@ -31,7 +31,7 @@ def _served(home: Path) -> Iterator[str]:
         made = [binaries / "initdb", "-D", data, "-U", "tapehouse", "--auth=trust", "--no-sync"]
         subprocess.run(made, check=True, user=user, stdout=log, stderr=log, env=environment)
         process = subprocess.Popen(
-            [binaries / "postgres", "-D", data, "-k", home, "-h", "", "-F"],
+            [binaries / "postgres", "-D", data, "-k", home, "-h", "", "-F", "-c", "jit=off"],
             user=user, stdout=log, stderr=log, env=environment,
         )  # fmt: skip
     try:
