@@ -42,7 +42,7 @@ public final class RowDecoder implements DeserializationSchema<RowData> {
         DETAIL;
 
         private Object of(byte[] message, Fault fault) {
-            boolean large = fault != null && message != null && message.length > LARGEST;
+            boolean large = message != null && message.length > LARGEST;
             return switch (this) {
                 case RAW -> large ? Arrays.copyOf(message, CUT) : message;
                 case TRUNCATED -> large ? text(Integer.toString(message.length)) : null;
