@@ -90,6 +90,7 @@ def test_a_minute_without_kafka_at_20000_a_second(
         time.sleep(60)
         assert (one.metric("spilled_frames") > 500_000) == spills
         assert (one.metric("paused") == 1) != spills
+        print(f"{before // MIB} MiB before, {one.memory() // MIB} MiB at most without Kafka")
         assert one.memory() - before < 128 * MIB
     last = 1_800_000
     drained(one, last - 100, 300)

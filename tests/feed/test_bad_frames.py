@@ -13,7 +13,7 @@ import picows
 import pytest
 
 from tests.feed.broker import eventually
-from tests.feed.feeds import PROGRAM, Feed
+from tests.feed.feeds import PROGRAM, Feed, simulated
 from tests.feed.test_session import BAD, TRADE, frame
 
 HELLO = b'{"type":"welcome"}'
@@ -106,8 +106,20 @@ def test_letters_are_replayed_once_after_a_mend(feed: Callable[..., Feed]) -> No
     assert len(one.records()) == 2
     letters = {m.value(): dict(m.headers()) for m in one.dead_letters()}
     assert trades["large"]["trace_id"] == letters[large]["trace_id"]
-    assert run(one, "purge", "--before", "2999-01-01T00:00:00Z") == "2 purged\n"
+    assert run(one, "purge", "--older-than", "1h") == "0 purged\n"
+    assert run(one, "purge", "--replayed") == "1 purged\n"
+    assert run(one, "list", "--reason", "rule") == ""
+    assert run(one, "purge", "--before", "2999-01-01T00:00:00Z") == "1 purged\n"
     assert run(one, "list") == ""
+
+
+def test_letters_are_replayed_while_the_feed_goes_on(feed: Callable[..., Feed]) -> None:
+    one = feed(simulated(faults={"malformed": 0.02}))
+    one.start("simulator")
+    one.start("bridge")
+    eventually(lambda: one.metric("dead_letters_total", reason="wrong-type") > 0, 60)
+    assert "0 replayed, 1 still bad" in run(one, "replay", "--at", run(one, "list").split()[0])
+    assert one.running["bridge"].poll() is None
 
 
 @pytest.mark.parametrize("arguments", [["--before", "yesterday"], ["--reason"]])

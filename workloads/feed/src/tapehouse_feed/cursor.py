@@ -104,15 +104,19 @@ class Journal:
             ends[topic] = {str(p): self._bounds(topic, p)[1] for p in sorted(partitions)}
         return ends
 
-    def settled_ends(self, topics: Iterable[str]) -> Offsets:
-        """The ends once they have stopped growing."""
+    def settled_ends(self, topics: Iterable[str], patience: float = 10.0) -> Offsets:
+        """The ends once they have stopped growing, or as they are after `patience` seconds.
+
+        By then nothing of a killed predecessor is under way; somebody else writes.
+        """
         names = list(topics)
         ends = self.ends(names)
+        late = time.monotonic() + patience
         while True:
             time.sleep(SETTLE)
             again = self.ends(names)
-            if again == ends:
-                return ends
+            if again == ends or time.monotonic() > late:
+                return again
             ends = again
 
     def cursors(self, topic: str, key: str) -> dict[str, Cursor]:

@@ -20,6 +20,8 @@ ORIGIN = ("source_topic", "source_partition", "source_offset")
 REPLAYED = "replayed_from"
 """Header of a replayed record: `partition:offset` of its dead letter."""
 TIMEOUT = 60.0
+SETTLED = 2.0
+"""Seconds after which nothing of a replay that was cut short is under way; the feed goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ class DeadLetters:
         done = self.replayed()
         letters = list(self.letters(wanted))
         todo = [letter for letter in letters if letter.place not in done]
-        ends = self._journal.settled_ends(self._config.topics())
+        ends = self._journal.settled_ends(self._config.topics(), SETTLED)
         self._remember(Replayed(sorted(done), ends, running=True))
         sent, bad = self._send(todo)
         self._remember(Replayed(sorted(done | sent), ends))
@@ -131,7 +133,7 @@ class DeadLetters:
                 state = msgspec.json.decode(message.value() or b"{}", type=Replayed)
         places = set(state.places)
         if state.running:
-            ends = self._journal.settled_ends(self._config.topics())
+            ends = self._journal.settled_ends(self._config.topics(), SETTLED)
             for message in self._journal.between(state.offsets, ends):
                 place = header(dict(message.headers() or ()).get(REPLAYED))
                 places.update([place] if place else [])
