@@ -154,7 +154,9 @@ class Intake:
         elif self.paused_since and not self.waiting and sink.has_room:
             self._resume()
         if sink.in_flight or self.waiting:
-            self._polling = asyncio.get_running_loop().call_later(POLL, self.poll)
+            # What waits and could go on goes on as soon as others have had their turn.
+            pause = 0.0 if self.waiting and sink.has_room else POLL
+            self._polling = asyncio.get_running_loop().call_later(pause, self.poll)
 
     def _drain(self) -> None:
         """Write what waits, oldest first, while there is room."""
