@@ -15,7 +15,7 @@ import contextlib
 import json
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -426,10 +426,3 @@ class Stops(Fault):
         if stop.goes_on:
             raise Cut
         return await hold(call)
-
-
-@contextlib.asynccontextmanager
-async def fault_proxy(upstream: Access, host: str) -> AsyncIterator[FaultProxy]:
-    """A proxy without faults."""
-    async with FaultProxy(upstream, host) as proxy:
-        yield proxy

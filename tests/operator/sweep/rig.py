@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ HOME = "sweep-home"
 ROOT = Path(__file__).parents[3]
 LULL = 1.5
 """Seconds without a write after which it is worth while to look."""
+PATIENCE = 240.0
+"""Seconds for hundreds of namespaces on a busy machine."""
 
 
 @dataclass
@@ -106,7 +108,6 @@ class Rig:
     ground: Ground
     catalog: str
     directory: Path
-    expected: dict[str, Picture] = field(default_factory=dict)
 
     async def pictures(self, namespaces: Iterable[str]) -> dict[str, Picture]:
         return await pictures(self.kube, namespaces, self.catalog)
@@ -127,10 +128,10 @@ class Rig:
     def last_write(self) -> float:
         """When the newest write ended; now, while one is under way."""
         now = time.monotonic()
-        recent = [call for call in self.proxy.writes()[-500:] if not call.held]
-        return max((call.ended or now for call in recent), default=0.0)
+        recent = [c for c in self.proxy.log[-2_000:] if c.is_write and not c.held]
+        return max((c.ended or now for c in recent), default=0.0)
 
-    async def settled(self, namespaces: Iterable[str], patience: float = 90.0) -> None:
+    async def settled(self, namespaces: Iterable[str], patience: float = PATIENCE) -> None:
         """Wait until every resource in `namespaces` is Ready as it is declared now."""
         names, deadline = set(namespaces), time.monotonic() + patience
         while True:
@@ -149,7 +150,7 @@ class Rig:
                     ready = condition(item, "Ready")
                     yield f"{resource.kind} {meta['namespace']}/{meta['name']}: {ready}"
 
-    async def come_to(self, expected: Mapping[str, Picture], patience: float = 120.0) -> None:
+    async def come_to(self, expected: Mapping[str, Picture], patience: float = PATIENCE) -> None:
         """Wait until every namespace looks as expected; fails with the differences."""
         deadline = time.monotonic() + patience
         while True:

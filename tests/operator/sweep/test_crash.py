@@ -91,7 +91,7 @@ async def reached(r: Rig, cases: list[Case]) -> None:
     while not all(case.stop and case.stop.at for case in cases):
         if time.monotonic() - r.last_write() > LONG:
             return
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.5)
 
 
 async def happen(r: Rig, cases: list[Case]) -> None:

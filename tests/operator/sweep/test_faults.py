@@ -147,7 +147,7 @@ async def brave(r: Rig, weather: Weather, stories: tuple[Story, ...], factor: fl
         await asyncio.sleep(1.0)
     await deeds
     ends = dict(zip(names, (LEARNT[story].end for story in stories), strict=True))
-    await r.come_to(ends, patience=120.0)
+    await r.come_to(ends)
     for story, name in zip(stories, names, strict=True):
         calls = [call for call in r.proxy.writes(mark) if call.namespace == name]
         assert deletions(calls) == LEARNT[story].deleted, story
