@@ -46,7 +46,7 @@ def start(platform: Platform, name: str, seed: int, rate: float = RATE) -> Ledge
 
 
 def _resources(name: str, seed: int, rate: float) -> list[dict[str, Any]]:
-    names = ", ".join((*FIELDS, *OFFSETS))
+    names = ", ".join(f"`{name}`" for name in (*FIELDS, *OFFSETS))
     required = [{"name": n, "type": t, "required": True} for n, t in FIELDS.items()]
     event = {"name": "TradeExecuted", "key": "symbol", "eventTime": "timestamp", "fields": required}
     simulator = {"symbols": list(SYMBOLS), "tradesPerSecond": rate, "seed": seed}
