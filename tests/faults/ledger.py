@@ -48,12 +48,12 @@ class Ledger:
 
     def landed(self) -> pa.Table:
         """What readers see now."""
-        catalog = load_catalog("tapehouse", **self.platform.info()["catalog"])
+        catalog = load_catalog("tapehouse", **self.platform.info["catalog"])
         return catalog.load_table(f"test.{self.name}").scan().to_arrow()
 
     def count(self) -> int:
         """Rows on `main`, by the newest snapshot's own sum."""
-        catalog = load_catalog("tapehouse", **self.platform.info()["catalog"])
+        catalog = load_catalog("tapehouse", **self.platform.info["catalog"])
         snapshot = catalog.load_table(f"test.{self.name}").current_snapshot()
         summary: Any = snapshot.summary if snapshot else {}
         return int(summary["total-records"]) if summary else 0

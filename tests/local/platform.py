@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,9 @@ class Platform:
     def up(self) -> None:
         self.tapehouse("up", str(self.directory), "--detach", "--timeout", "900", timeout=960)
 
+    @cached_property
     def info(self) -> dict[str, Any]:
+        """Where everything answers, which stays so while it runs."""
         return json.loads(self.tapehouse("info", "--json"))
 
     def kubectl(self, *args: str, stdin: str | None = None) -> str:
@@ -72,9 +75,8 @@ class Platform:
         return done.stdout
 
     def try_kubectl(self, *args: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-        info = self.info()
         return subprocess.run(
-            ["kubectl", "--kubeconfig", info["kubeconfig"], "-n", self.namespace, *args],
+            ["kubectl", "--kubeconfig", self.info["kubeconfig"], "-n", self.namespace, *args],
             input=stdin,
             capture_output=True,
             text=True,

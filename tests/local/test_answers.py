@@ -14,7 +14,7 @@ pytestmark = pytest.mark.local
 
 def ask(platform: Platform, query: str, **variables: Any) -> dict[str, Any]:
     request = urllib.request.Request(
-        platform.info()["graphql"],
+        platform.info["graphql"],
         json.dumps({"query": query, "variables": variables}).encode(),
         {"Content-Type": "application/json"},
     )
@@ -44,6 +44,6 @@ def test_a_malformed_cursor_is_an_error_without_a_stack_trace(platform: Platform
 
 
 def test_the_page_is_served(platform: Platform) -> None:
-    root = platform.info()["graphql"].removesuffix("graphql")
+    root = platform.info["graphql"].removesuffix("graphql")
     with urllib.request.urlopen(root, timeout=30) as response:
         assert b"<title>" in response.read()

@@ -71,7 +71,7 @@ def consume(platform: Platform, topic: str, count: int) -> list[Any]:
     """`count` messages of a topic, from its beginning."""
     consumer = Consumer(
         {
-            **platform.info()["kafka"],
+            **platform.info["kafka"],
             "group.id": f"test-{uuid.uuid4()}",
             "auto.offset.reset": "earliest",
             "enable.auto.commit": False,

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.local
 
 
 def rows(platform: Platform, identifier: str, *columns: str) -> list[dict[str, Any]]:
-    catalog = load_catalog("tapehouse", **platform.info()["catalog"])
+    catalog = load_catalog("tapehouse", **platform.info["catalog"])
     table = catalog.load_table(identifier)
     return table.scan(selected_fields=columns or ("*",)).to_arrow().to_pylist()
 

@@ -49,7 +49,7 @@ WRONG_BOOKS = """
 
 
 def table(platform: Platform, identifier: str) -> pa.Table:
-    catalog = load_catalog("tapehouse", **platform.info()["catalog"])
+    catalog = load_catalog("tapehouse", **platform.info["catalog"])
     return catalog.load_table(identifier).scan().to_arrow()
 
 
@@ -61,7 +61,7 @@ def records(
 ) -> list[Record]:
     """Keys and values of a topic from its beginning, until they are `complete`."""
     settings = {"group.id": f"test-{uuid.uuid4()}", "auto.offset.reset": "earliest"}
-    consumer = Consumer({**platform.info()["kafka"], **settings, "enable.auto.commit": False})
+    consumer = Consumer({**platform.info["kafka"], **settings, "enable.auto.commit": False})
     consumer.subscribe([topic])
     found: list[Record] = []
 

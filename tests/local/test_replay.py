@@ -34,7 +34,7 @@ BAD = faulty(SUMMER, 29)
 @pytest.fixture(scope="module")
 def replay(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replay]:
     """Every stage, each when what came before has arrived."""
-    catalog = load_catalog("tapehouse", **platform.info()["catalog"])
+    catalog = load_catalog("tapehouse", **platform.info["catalog"])
     run = Replay(platform, tmp_path_factory.mktemp("replay"), catalog)
     (run.home / "days").mkdir()
     run.coins = coins.record(run.home)

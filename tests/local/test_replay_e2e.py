@@ -55,7 +55,7 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replay]:
     platform = Platform(home / ".tapehouse", environment(home / "environment", NET, recorded))
     try:
         platform.up()
-        catalog = load_catalog("tapehouse", **platform.info()["catalog"])
+        catalog = load_catalog("tapehouse", **platform.info["catalog"])
         yield Replay(platform, home, catalog, prefix="")
     finally:
         platform.tapehouse("down", "--data")
