@@ -7,16 +7,23 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 import yaml
+from tapehouse_laptop.controlplane import binaries
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCAL = ROOT / "environments/local"
 BIN = Path(sys.executable).parent
 READY_SECONDS = 420
+
+
+@cache
+def kubectl() -> str:
+    """The one that the project builds: a machine need not have another."""
+    return str(binaries.find_or_build()["kubectl"])
 
 
 def run(*args: str, env: Mapping[str, str] | None = None, timeout: float = 120) -> str:
@@ -76,7 +83,7 @@ class Platform:
 
     def try_kubectl(self, *args: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["kubectl", "--kubeconfig", self.info["kubeconfig"], "-n", self.namespace, *args],
+            [kubectl(), "--kubeconfig", self.info["kubeconfig"], "-n", self.namespace, *args],
             input=stdin,
             capture_output=True,
             text=True,
@@ -107,7 +114,7 @@ class Platform:
 
 def environment(target: Path, net: str, edit: Callable[[dict[str, Any]], None]) -> Path:
     """`environments/local` as one file in `target`, on another loopback range, edited."""
-    rendered = run("kubectl", "kustomize", str(LOCAL)).replace("127.77.", f"127.{net}.")
+    rendered = run(kubectl(), "kustomize", str(LOCAL)).replace("127.77.", f"127.{net}.")
     objects = [body for body in yaml.safe_load_all(rendered) if body]
     for body in objects:
         edit(body)

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from tests.local.platform import LOCAL, run
+from tests.local.platform import LOCAL, kubectl, run
 
 NAME = "replay"
 JOB = f"{NAME}-refine"
@@ -26,7 +26,7 @@ Body = dict[str, Any]
 
 def resources(home: Path) -> list[Body]:
     """Feeds that read below `home`, tables, and one job for all of them."""
-    shipped = [body for body in yaml.safe_load_all(run("kubectl", "kustomize", str(LOCAL))) if body]
+    shipped = [body for body in yaml.safe_load_all(run(kubectl(), "kustomize", str(LOCAL))) if body]
     names = {b["metadata"]["name"] for b in shipped if b["kind"] in ("LakehouseTable", "StreamJob")}
     wanted = [body for body in shipped if _wanted(body)]
     found = [json.loads(_renamed(json.dumps(body), names)) for body in wanted]
