@@ -132,6 +132,8 @@ class Snapshot:
         return {at: observed for at, observed in found.items() if observed is not None}
 
     async def _observed(self, at: ObjectKey) -> Observed | None:
+        if not at.name:
+            return None  # a setting that is not known names nothing; the API would answer a list
         if at.api_version == API_VERSION:
             subject = self.subject(Key(at.kind, self.namespace, at.name))
             return None if subject is None else _as_observed(subject)
