@@ -217,7 +217,8 @@ def test_every_kind_is_told_by_get_describe_and_wait(cluster: ApiServer) -> None
         assert "Phase:" in described
     listed = kubectl(cluster, "get", "tapehouse", "-o", "wide")
     for model in MODELS:
-        (row,) = (r for r in listed.splitlines() if r.startswith(f"{model.__name__.lower()}.t"))
+        name = f"{model.__name__.lower()}.tapehouse.dev/told "
+        (row,) = (r for r in listed.splitlines() if r.startswith(name))
         assert row.split()[1:4] == ["True", "Ready", "1"]
         assert row.endswith("said by it")
     names = [f"{kind}/told" for kind in BY_KIND]

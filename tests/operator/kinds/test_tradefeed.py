@@ -124,6 +124,33 @@ def test_refusals(body: dict[str, Any], reason: str, path: str, value: object) -
     assert error.remedy
 
 
+BOOK = {"name": "bids", "type": "list<struct<price: double, orders: struct<count: int>>>"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "refused"),
+    [
+        ({"field": "bids.price", "positive": True}, ""),
+        ({"field": "bids.orders.count", "min": 1}, ""),
+        ({"field": "bids.prize", "positive": True}, "the fields of event Tick are"),
+        ({"field": "bids.price", "pattern": "x"}, "bids.price is double"),
+        ({"field": "bids", "positive": True}, "positive is for numbers"),
+    ],
+)
+def test_a_rule_may_reach_into_a_list_of_structs(rule: dict[str, Any], refused: str) -> None:
+    fields = [*FIELDS, BOOK]
+    body = events({"fields": fields, "rules": [rule]})
+    if refused:
+        assert refused in str(refusal(body, world()))
+    else:
+        config = next(
+            c.manifest
+            for c in compiled(body, world()).children
+            if c.key.name == "ticks-feed" and c.key.kind == "ConfigMap"
+        )
+        assert rule["field"] in config["data"]["feed.json"]
+
+
 def two_on_one_topic(type_: str, **topic: Any) -> dict[str, Any]:
     tick = FEED["spec"]["events"][0]
     fields = [{"name": "symbol", "type": "string"}, {"name": "price", "type": type_}]

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from tapehouse_operator.api.base import Change, Model, Reason, Rule
 from tapehouse_operator.api.icetypes import TypeText
-from tapehouse_operator.api.types import Boolean, Identifier, Integer, Number, Text
+from tapehouse_operator.api.types import Boolean, FieldPath, Identifier, Integer, Number, Text
 
 EventName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$", max_length=128)]
 
@@ -31,8 +31,9 @@ class EventField(Model):
 class EventRule(Model):
     """What must hold of a field's value; an event that breaks a rule is a dead letter."""
 
-    field: Identifier
-    """The field the rule is about; null and absent values pass."""
+    field: FieldPath
+    """The field the rule is about; null and absent values pass. A member of the structs that a
+    field holds, one or a list of them, by a dotted path. Example: `price`, `bids.price`."""
     min: Number | None = None
     """The smallest value allowed. Default: none."""
     max: Number | None = None
@@ -67,9 +68,10 @@ class Event(Model):
             reason=Reason.UNKNOWN_COLUMN,
         ),
         Rule(
-            "!has(self.rules) || self.rules.all(r, self.fields.exists(f, f.name == r.field))",
+            "!has(self.rules) || self.rules.all(r, r.field.contains('.') || "
+            "self.fields.exists(f, f.name == r.field))",
             "every rule must be about one of the event's fields",
-            lambda e: {r.field for r in e.rules} <= {f.name for f in e.fields},
+            lambda e: all("." in r.field or r.field in {f.name for f in e.fields} for r in e.rules),
             field="rules",
             reason=Reason.UNKNOWN_COLUMN,
         ),

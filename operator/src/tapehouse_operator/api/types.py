@@ -30,6 +30,10 @@ Topic = Annotated[str, Field(pattern=r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$", max_le
 """A Kafka topic that is also a KafkaTopic's name."""
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=63)]
 """A column, a field or an SQL alias."""
+FieldPath = Annotated[
+    str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$", max_length=128)
+]
+"""A field, or a member of the structs it holds: `bids.price`."""
 TableName = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*$", max_length=128)]
 """`namespace.table` in the catalog, as declared: without the environment's prefix."""
 Text = Annotated[str, Field(max_length=1024)]

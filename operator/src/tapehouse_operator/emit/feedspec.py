@@ -1,11 +1,11 @@
 """From a TradeFeed's spec to its events and topics, refusing what cannot be."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from tapehouse_operator.api.base import Reason, duration
-from tapehouse_operator.api.icetypes import Primitive, parse_type
+from tapehouse_operator.api.icetypes import IceType, ListOf, Primitive, StructOf, parse_type
 from tapehouse_operator.api.tradefeed import Compatibility, FeedTopic, TradeFeed
 from tapehouse_operator.emit.consumers import Consumers, Source, event_readers, readers
 from tapehouse_operator.emit.events import (
@@ -253,7 +253,7 @@ def _check_fields(each: Event, path: str) -> None:
 
 
 def _check_rules(each: Event, path: str) -> None:
-    types = {f.name: _type_name(f.type) for f in each.fields}
+    types = {name: t for f in each.fields for name, t in _members(f.name, parse_type(f.type))}
     for place, rule in enumerate(each.rules):
         at, name = f"{path}.rules[{place}]", rule["field"]
         if name not in types:
@@ -280,6 +280,9 @@ def _check_rule_type(rule: Mapping[str, Any], type_: str, at: str) -> None:
         raise SpecError(Reason.INVALID, f"{at}.pattern", rule["pattern"], remedy) from error
 
 
-def _type_name(text: str) -> str:
-    type_ = parse_type(text)
-    return type_.name if isinstance(type_, Primitive) else text
+def _members(name: str, type_: IceType) -> Iterator[tuple[str, str]]:
+    """A field and what is in its structs, by their paths, with the names of their types."""
+    yield name, type_.name if isinstance(type_, Primitive) else str(type_)
+    inner = type_.element if isinstance(type_, ListOf) else type_
+    for member, of in inner.fields if isinstance(inner, StructOf) else ():
+        yield from _members(f"{name}.{member}", of)
