@@ -1,7 +1,7 @@
 """The attempts of one deployment to run its job, one after another: begun, stopped, left."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,19 +76,28 @@ class Attempts:
         self.record.begin(wanted)
         self.save()
 
-    async def launch(self, wanted: Wanted) -> None:
-        """Start the attempt's processes and submit its job.
+    async def lay_out(self, wanted: Wanted) -> dict[str, str]:
+        """End what runs and lay out what the Pod mounts; its environment.
 
         Raises:
-            StartError, SourceError, NoAnswerError, OSError, ValueError: it did not start.
+            SourceError: an object that it mounts is not there.
+            OSError, ValueError: it cannot be laid out.
         """
         await self.release()
-        ctx, record = self._shared.ctx, self.record
+        ctx = self._shared.ctx
         place = Place.of(ctx.state, wanted)
         place.clear()
         self.logs.mkdir(parents=True, exist_ok=True)
-        host = self.endpoint.host
-        environment = lay_out(wanted, place, self._shared.sources, host, ctx.data)
+        return lay_out(wanted, place, self._shared.sources, self.endpoint.host, ctx.data)
+
+    async def launch(self, wanted: Wanted, environment: Mapping[str, str]) -> None:
+        """Start the attempt's processes and submit its job.
+
+        Raises:
+            StartError, NoAnswerError, OSError, ValueError: it did not start.
+        """
+        ctx, record = self._shared.ctx, self.record
+        place = Place.of(ctx.state, wanted)
         configuration = cluster_configuration(wanted, self.endpoint, str(ctx.data), place.scratch)
         cluster = Cluster(ctx.state, self._shared.wheel, place, str(self._key), self.logs)
         self._cluster = cluster

@@ -40,6 +40,7 @@ class Deployment:
         self._job: Job | None = None
         self._doing = Doing.NOTHING
         self._error = ""
+        self._waits = False
         self._failures = 0
         self._stops = 0
         self._not_before = 0.0
@@ -152,7 +153,9 @@ class Deployment:
         self._doing = Doing.STARTING
         await self._tell()
         try:
-            await self._attempts.launch(wanted)
+            environment = await self._attempts.lay_out(wanted)
+            await self._found()
+            await self._attempts.launch(wanted, environment)
             self._error = ""
         except SourceError as error:
             await self._missing(wanted, error)
@@ -164,6 +167,13 @@ class Deployment:
     async def _missing(self, wanted: Wanted, error: SourceError) -> None:
         """What the Pod mounts is not there yet, as a Secret that is still being made."""
         await self._pause(wanted, str(error), MISSING_SECONDS)
+        self._waits = True
+
+    async def _found(self) -> None:
+        """What was missing is there, long before the job runs: it is told no longer."""
+        if self._waits:
+            self._waits, self._error = False, ""
+            await self._tell()
 
     async def _failed(self, wanted: Wanted, why: str) -> None:
         """End the attempt and wait, longer each time, before the next."""
