@@ -14,6 +14,7 @@ from tapehouse_laptop.context import Context
 from tapehouse_laptop.kubeapi import (
     CONFIG_MAPS,
     NAMESPACES,
+    NODES,
     PODS,
     SERVICE_ACCOUNTS,
     Key,
@@ -110,7 +111,7 @@ def conditions(pod: Manifest) -> dict[str, str]:
 
 @asynccontextmanager
 async def running_node(ctx: Context) -> AsyncIterator[None]:
-    """A node, for as long as the block runs."""
+    """A node, for as long as the block runs: a dead one would spoil the Pods of other tests."""
     task = asyncio.create_task(controller.run(ctx, Backoff(0.1, 0.4)))
     try:
         yield
@@ -118,6 +119,7 @@ async def running_node(ctx: Context) -> AsyncIterator[None]:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+        await ctx.kube.delete(NODES, Key("", controller.NODE))
 
 
 async def make_namespace(kube: Kube, name: str) -> str:

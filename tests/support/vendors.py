@@ -57,7 +57,11 @@ class Vendors:
 
 
 def _has(status: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    return all(status.get(name) == value for name, value in wanted.items() if name != "conditions")
+    said = {each["type"]: each["status"] for each in status.get("conditions") or ()}
+    rest = (name for name in wanted if name != "conditions")
+    return all(status.get(name) == wanted[name] for name in rest) and all(
+        said.get(each["type"]) == each["status"] for each in wanted.get("conditions", ())
+    )
 
 
 def status_of(item: Mapping[str, Any]) -> dict[str, Any]:
