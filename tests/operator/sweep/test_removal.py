@@ -38,6 +38,7 @@ async def status(r: Rig, name: str, body: Any) -> dict[str, Any]:
     return live
 
 
+@pytest.mark.e2e
 async def test_whatever_goes_first(apiserver: ApiServer, catalog: str, tmp_path: Path) -> None:
     async with rig(apiserver, tmp_path, catalog, "removal", HURRY) as r:
         await a_definition_goes(r)
