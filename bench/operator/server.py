@@ -27,34 +27,12 @@ from tapehouse_operator.backends.kube import Ref
 from tapehouse_operator.names import SETTINGS
 
 from bench.operator.workload import Trio
+from tests.support import settings
 
 REPOSITORY = Path(__file__).parents[2]
 MEMORY = Path("/dev/shm")
 NAMESPACE = "bench"
-PLATFORM = {
-    "environment": "bench",
-    "kafkaCluster": "tape",
-    "kafkaListener": "internal",
-    "catalogUri": "http://127.0.0.1:9",
-    "catalogPrefix": "",
-    "stateUri": "file:///tmp",
-    "imageFeed": "tapehouse/feed:dev",
-    "imageStreams": "tapehouse/streams:dev",
-    "imageLakehouse": "tapehouse/lakehouse:dev",
-    "imageQuery": "tapehouse/query:dev",
-    "flinkVersion": "v2_1",
-    "topicPartitions": "2",
-    "topicReplicas": "1",
-    "minInsyncReplicas": "1",
-    "topicRetention": "7d",
-    "deadLetterPartitions": "1",
-    "deadLetterRetention": "7d",
-    "parallelism": "1",
-    "checkpointInterval": "5s",
-    "maxFutureSkew": "1m",
-    "logLevel": "INFO",
-    "quality": "warn",
-}
+PLATFORM = {**settings.SETTINGS, "environment": "bench"}
 KAFKA: dict[str, Any] = {
     "apiVersion": "kafka.strimzi.io/v1",
     "kind": "Kafka",

@@ -26,16 +26,16 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import orjson
 from confluent_kafka import Consumer
-from pyiceberg.catalog import load_catalog
 from pyiceberg.table import Table
 from tapehouse_tape import times
 
-from tests.local.platform import Platform, environment, eventually
+from tests.local.platform import Platform, eventually, running
 
 TOPICS = {
     "enriched.trades": ("topic", "timestamp"),
@@ -60,31 +60,19 @@ def platform(
 
     with tempfile.TemporaryDirectory(prefix="bench-path-") as directory:
         home = Path(directory)
-        where = environment(home / "environment", net, edit)
-        _leave_out(where / "all.yaml", jobs)
-        running = Platform(home / ".tapehouse", where)
-        try:
-            running.up()
-            yield running
-        finally:
-            running.tapehouse("down", "--data")
+        with running(home, net, edit, keep=partial(needed, jobs)) as ready:
+            yield ready
 
 
-def _leave_out(file: Path, jobs: Sequence[str]) -> None:
-    """What these jobs do not need: transforms, other jobs and what they write, the page."""
-    import yaml
-
-    def needed(body: dict[str, Any]) -> bool:
-        spec, name = body.get("spec") or {}, body["metadata"]["name"]
-        if body["kind"] == "LakehouseTable":
-            stream = spec.get("stream")
-            return bool(stream and stream["job"] in jobs) or "rows" in spec
-        if body["kind"] == "StreamJob":
-            return name in jobs
-        return body["kind"] in ("Kafka", "KafkaNodePool") or name != "query"
-
-    bodies = [body for body in yaml.safe_load_all(file.read_text()) if body and needed(body)]
-    file.write_text(yaml.safe_dump_all(bodies, sort_keys=False))
+def needed(jobs: Sequence[str], body: dict[str, Any]) -> bool:
+    """Not transforms, other jobs and what they write, the page."""
+    spec, name = body.get("spec") or {}, body["metadata"]["name"]
+    if body["kind"] == "LakehouseTable":
+        stream = spec.get("stream")
+        return bool(stream and stream["job"] in jobs) or "rows" in spec
+    if body["kind"] == "StreamJob":
+        return name in jobs
+    return body["kind"] in ("Kafka", "KafkaNodePool") or name != "query"
 
 
 class Topics(threading.Thread):
@@ -158,12 +146,11 @@ def report(name: str, ages: list[float]) -> None:
 
 def latency(net: str, checkpoint: str, seconds: float) -> None:
     simulator = {"tradesPerSecond": 200}
-    with platform(net, checkpoint, simulator, ("land", "refine")) as running:
-        info = running.info()
-        table = load_catalog("bench", **info["catalog"]).load_table("bronze.trades")
+    with platform(net, checkpoint, simulator, ("land", "refine")) as ready:
+        table = ready.catalog.load_table("bronze.trades")
         eventually(lambda: table.refresh().current_snapshot(), 120)
         time.sleep(WARM)
-        topics = Topics(info["kafka"])
+        topics = Topics(ready.info["kafka"])
         topics.start()
         ages = visible(table, seconds)
         topics.stopping.set()
@@ -177,9 +164,8 @@ def latency(net: str, checkpoint: str, seconds: float) -> None:
 def throughput(net: str, checkpoint: str, rate: int, seconds: float) -> None:
     count = round(rate * seconds)
     simulator = {"tradesPerSecond": rate, "limit": count, "symbols": [f"S{n}" for n in range(20)]}
-    with platform(net, checkpoint, simulator, ("land",)) as running:
-        catalog = load_catalog("bench", **running.info()["catalog"])
-        table = catalog.load_table("bronze.trades")
+    with platform(net, checkpoint, simulator, ("land",)) as ready:
+        table = ready.catalog.load_table("bronze.trades")
 
         def landed() -> int:
             snapshot = table.refresh().current_snapshot()

@@ -24,9 +24,5 @@ def ledger(
     tmp_path_factory: pytest.TempPathFactory, catalog_proxy: CatalogProxy
 ) -> Iterator[Ledger]:
     home = tmp_path_factory.mktemp("faults")
-    platform = bare_platform(home, NET, {"catalogUri": catalog_proxy.uri})
-    try:
-        platform.up()
+    with bare_platform(home, NET, {"catalogUri": catalog_proxy.uri}) as platform:
         yield start(platform, "faults", SEED)
-    finally:
-        platform.tapehouse("down", "--data")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
-from pyiceberg.catalog import load_catalog
+from pyiceberg.table import Table
 from tapehouse_feed.simulator import Exchange
 
 from tests.local.platform import Platform, eventually
@@ -48,13 +48,11 @@ class Ledger:
 
     def landed(self) -> pa.Table:
         """What readers see now."""
-        catalog = load_catalog("tapehouse", **self.platform.info["catalog"])
-        return catalog.load_table(f"test.{self.name}").scan().to_arrow()
+        return self._table().scan().to_arrow()
 
     def count(self) -> int:
         """Rows on `main`, by the newest snapshot's own sum."""
-        catalog = load_catalog("tapehouse", **self.platform.info["catalog"])
-        snapshot = catalog.load_table(f"test.{self.name}").current_snapshot()
+        snapshot = self._table().current_snapshot()
         summary: Any = snapshot.summary if snapshot else {}
         return int(summary["total-records"]) if summary else 0
 
@@ -94,6 +92,9 @@ class Ledger:
             return self.mark[0] >= goal
 
         eventually(whole, SETTLE_SECONDS, every=2)
+
+    def _table(self) -> Table:
+        return self.platform.catalog.load_table(f"test.{self.name}")
 
     @staticmethod
     def offsets_have_no_holes(landed: pa.Table) -> None:

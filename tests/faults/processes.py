@@ -1,11 +1,13 @@
 """The processes of a platform under test, by what they do, and ways to end them."""
 
-import json
 import os
 import signal
 from pathlib import Path
 
 import psutil
+from tapehouse_laptop.processes import MARKER, running
+from tapehouse_laptop.state import State, read_json
+from tapehouse_laptop.supervisor import Installation
 
 PATTERNS = {
     "bridge": "tapehouse_*-feed-*_bridge.json",
@@ -22,33 +24,30 @@ PATTERNS = {
 """Pid files under `run/pids` of an installation."""
 
 
-def find(home: Path, component: str) -> list[psutil.Process]:
-    """The running processes of a component."""
-    found = []
-    for pidfile in sorted((home / "run/pids").glob(PATTERNS[component])):
-        entry = json.loads(pidfile.read_text())
-        if psutil.pid_exists(entry["pid"]):
-            found.append(psutil.Process(entry["pid"]))
-    return found
+def find(home: Path, component: str) -> list[int]:
+    """The pids of a component's running processes."""
+    files = sorted((State(home).run / "pids").glob(PATTERNS[component]))
+    entries = (entry for file in files if (entry := read_json(file)))
+    return [entry["pid"] for entry in entries if running(entry["pid"], entry["started"])]
 
 
 def kill(home: Path, component: str) -> int:
     """SIGKILL a component's processes; the number killed."""
     found = find(home, component)
-    for process in found:
-        os.kill(process.pid, signal.SIGKILL)
+    for pid in found:
+        os.kill(pid, signal.SIGKILL)
     return len(found)
 
 
 def kill_everything(home: Path) -> int:
     """What a power cut leaves: nothing runs, and no one had time to write."""
-    marker = str(home)
     ended = 0
-    supervisor = json.loads((home / "installation.json").read_text())["pid"]
-    os.kill(supervisor, signal.SIGKILL)
+    installation = Installation.read(State(home))
+    assert installation, "nothing runs that could be killed"
+    os.kill(installation.pid, signal.SIGKILL)
     for process in psutil.process_iter():
         try:
-            if process.environ().get("TAPEHOUSE_STATE") == marker:
+            if process.environ().get(MARKER) == str(home):
                 process.kill()
                 ended += 1
         except (psutil.Error, OSError):

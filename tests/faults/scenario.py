@@ -1,12 +1,14 @@
 """A feed, a job and a table on a platform that has nothing else to do."""
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import yaml
+from tapehouse_operator.names import API_VERSION, SETTINGS
 
 from tests.faults.ledger import Ledger, Tape
-from tests.local.platform import Platform, environment
+from tests.local.platform import Platform, running
 
 SYMBOLS = ("REEL", "SPOOL", "TAPE")
 RATE = 150
@@ -18,21 +20,18 @@ FIELDS = {
     "quantity": "long",
 }
 OFFSETS = {"kafka_partition": "int", "kafka_offset": "long"}
-OWN_KINDS = {"TradeFeed", "StreamJob", "LakehouseTable", "QualitySuite", "Dashboard"}
 
 
-def bare_platform(home: Path, net: str, settings: dict[str, str] | None = None) -> Platform:
-    """`environments/local` without any resource of ours, not started yet."""
+def bare_platform(
+    home: Path, net: str, settings: dict[str, str]
+) -> AbstractContextManager[Platform]:
+    """`environments/local` without any resource of ours, ready."""
 
     def edit(body: dict[str, Any]) -> None:
-        if body["kind"] == "ConfigMap" and body["metadata"]["name"] == "tapehouse-platform":
-            body["data"] |= settings or {}
+        if body["metadata"]["name"] == SETTINGS:
+            body["data"] |= settings
 
-    directory = environment(home / "environment", net, edit)
-    file = directory / "all.yaml"
-    kept = [b for b in yaml.safe_load_all(file.read_text()) if b["kind"] not in OWN_KINDS]
-    file.write_text(yaml.safe_dump_all(kept, sort_keys=False))
-    return Platform(home / ".tapehouse", directory)
+    return running(home, net, edit, keep=lambda body: body["apiVersion"] != API_VERSION)
 
 
 def start(platform: Platform, name: str, seed: int, rate: float = RATE) -> Ledger:

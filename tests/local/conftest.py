@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.local.platform import Platform, environment
+from tests.local.platform import Platform, running
 
 NET = "97"
 TRADES = 3_000
@@ -27,10 +27,5 @@ def finite(body: dict[str, Any]) -> None:
 @pytest.fixture(scope="session")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     home: Path = tmp_path_factory.mktemp("platform")
-    directory = environment(home / "environment", NET, finite)
-    running = Platform(home / ".tapehouse", directory)
-    try:
-        running.up()
-        yield running
-    finally:
-        running.tapehouse("down", "--data")
+    with running(home, NET, finite) as platform:
+        yield platform

@@ -5,19 +5,24 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 import yaml
+from pyiceberg.catalog import Catalog, load_catalog
 from tapehouse_laptop.controlplane import binaries
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCAL = ROOT / "environments/local"
 BIN = Path(sys.executable).parent
 READY_SECONDS = 420
+Body = dict[str, Any]
+Edit = Callable[[Body], None]
+Keep = Callable[[Body], bool]
 
 
 @cache
@@ -76,6 +81,11 @@ class Platform:
         """Where everything answers, which stays so while it runs."""
         return json.loads(self.tapehouse("info", "--json"))
 
+    @property
+    def catalog(self) -> Catalog:
+        """The Iceberg catalog, by a client that holds no connection from before a restart."""
+        return load_catalog("tapehouse", **self.info["catalog"])
+
     def kubectl(self, *args: str, stdin: str | None = None) -> str:
         done = self.try_kubectl(*args, stdin=stdin)
         assert done.returncode == 0, f"kubectl {' '.join(args)}\n{done.stdout}\n{done.stderr}"
@@ -112,10 +122,21 @@ class Platform:
         return eventually(there, READY_SECONDS)
 
 
-def environment(target: Path, net: str, edit: Callable[[dict[str, Any]], None]) -> Path:
-    """`environments/local` as one file in `target`, on another loopback range, edited."""
+@contextmanager
+def running(home: Path, net: str, edit: Edit, keep: Keep = bool) -> Iterator[Platform]:
+    """`environments/local`, edited, of which what `keep` says; gone with its data at the end."""
+    platform = Platform(home / ".tapehouse", environment(home / "environment", net, edit, keep))
+    try:
+        platform.up()
+        yield platform
+    finally:
+        platform.tapehouse("down", "--data")
+
+
+def environment(target: Path, net: str, edit: Edit, keep: Keep) -> Path:
+    """The manifests as one file in `target`, on another loopback range."""
     rendered = run(kubectl(), "kustomize", str(LOCAL)).replace("127.77.", f"127.{net}.")
-    objects = [body for body in yaml.safe_load_all(rendered) if body]
+    objects = [body for body in yaml.safe_load_all(rendered) if body and keep(body)]
     for body in objects:
         edit(body)
     target.mkdir(parents=True, exist_ok=True)

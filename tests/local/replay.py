@@ -8,7 +8,6 @@ from typing import Any
 
 import pyarrow as pa
 import yaml
-from pyiceberg.catalog import Catalog
 from pyiceberg.table import Table
 
 from tests.local import replayed
@@ -34,7 +33,6 @@ class Replay:
 
     platform: Platform
     home: Path
-    catalog: Catalog
     prefix: str = f"{replayed.NAME}_"
     """Of the namespaces of its tables."""
     dimension: dict[str, Any] = field(default_factory=dict)
@@ -44,7 +42,7 @@ class Replay:
     coins: list[dict[str, Any]] = field(default_factory=list)
 
     def table(self, identifier: str) -> Table:
-        return self.catalog.load_table(self.prefix + identifier)
+        return self.platform.catalog.load_table(self.prefix + identifier)
 
     def rows(self, identifier: str) -> pa.Table:
         return self.table(identifier).scan().to_arrow()

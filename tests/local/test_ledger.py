@@ -4,7 +4,6 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from pyiceberg.catalog import load_catalog
 from tapehouse_feed.simulator import expected
 
 from tests.local.conftest import SEED, SYMBOLS, TRADES
@@ -14,8 +13,7 @@ pytestmark = pytest.mark.local
 
 
 def rows(platform: Platform, identifier: str, *columns: str) -> list[dict[str, Any]]:
-    catalog = load_catalog("tapehouse", **platform.info["catalog"])
-    table = catalog.load_table(identifier)
+    table = platform.catalog.load_table(identifier)
     return table.scan(selected_fields=columns or ("*",)).to_arrow().to_pylist()
 
 

@@ -9,7 +9,6 @@ import duckdb
 import pyarrow as pa
 import pytest
 from confluent_kafka import Consumer
-from pyiceberg.catalog import load_catalog
 
 from tests.local.conftest import TRADES
 from tests.local.platform import Platform, eventually
@@ -49,8 +48,7 @@ WRONG_BOOKS = """
 
 
 def table(platform: Platform, identifier: str) -> pa.Table:
-    catalog = load_catalog("tapehouse", **platform.info["catalog"])
-    return catalog.load_table(identifier).scan().to_arrow()
+    return platform.catalog.load_table(identifier).scan().to_arrow()
 
 
 Record = tuple[str, dict[str, Any]]

@@ -10,7 +10,6 @@ from typing import Any
 import pyarrow.compute as pc
 import pytest
 import yaml
-from pyiceberg.catalog import load_catalog
 
 from tests.local import alerting, coins, replayed
 from tests.local.definitions import BOOKS, CANDLES, GOLD, SILVER, Recomputed, plain, same
@@ -34,8 +33,7 @@ BAD = faulty(SUMMER, 29)
 @pytest.fixture(scope="module")
 def replay(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replay]:
     """Every stage, each when what came before has arrived."""
-    catalog = load_catalog("tapehouse", **platform.info["catalog"])
-    run = Replay(platform, tmp_path_factory.mktemp("replay"), catalog)
+    run = Replay(platform, tmp_path_factory.mktemp("replay"))
     (run.home / "days").mkdir()
     run.coins = coins.record(run.home)
     bodies = replayed.resources(run.home)

@@ -9,10 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pyiceberg.catalog import load_catalog
 
 from tests.local.definitions import BOOKS, GOLD, SILVER, plain
-from tests.local.platform import Platform, environment, eventually
+from tests.local.platform import eventually, running
 from tests.local.recording import Frame, events, moment, session
 from tests.local.replay import Replay
 
@@ -52,13 +51,8 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replay]:
         if body["kind"] == "LakehouseTable" and "transform" in body["spec"]:
             body["spec"]["transform"] |= {"onSnapshot": True, "schedule": None}
 
-    platform = Platform(home / ".tapehouse", environment(home / "environment", NET, recorded))
-    try:
-        platform.up()
-        catalog = load_catalog("tapehouse", **platform.info["catalog"])
-        yield Replay(platform, home, catalog, prefix="")
-    finally:
-        platform.tapehouse("down", "--data")
+    with running(home, NET, recorded) as platform:
+        yield Replay(platform, home, prefix="")
 
 
 def test_bronze_has_every_event_of_every_kind(shipped: Replay) -> None:

@@ -17,32 +17,9 @@ from tapehouse_operator.kinds import KINDS
 from tapehouse_operator.shell.rbac import manifests
 
 from tests.support.controlplane import ApiServer
+from tests.support.settings import SETTINGS
 
 PORT = 9104
-SETTINGS = {
-    "environment": "test",
-    "kafkaCluster": "tape",
-    "kafkaListener": "internal",
-    "catalogUri": "http://127.0.0.1:9",
-    "catalogPrefix": "",
-    "stateUri": "file:///tmp",
-    "imageFeed": "tapehouse/feed:dev",
-    "imageStreams": "tapehouse/streams:dev",
-    "imageLakehouse": "tapehouse/lakehouse:dev",
-    "imageQuery": "tapehouse/query:dev",
-    "flinkVersion": "v2_1",
-    "topicPartitions": "2",
-    "topicReplicas": "1",
-    "minInsyncReplicas": "1",
-    "topicRetention": "7d",
-    "deadLetterPartitions": "1",
-    "deadLetterRetention": "7d",
-    "parallelism": "1",
-    "checkpointInterval": "5s",
-    "maxFutureSkew": "1m",
-    "logLevel": "INFO",
-    "quality": "warn",
-}
 FEED = """
 apiVersion: tapehouse.dev/v1alpha1
 kind: TradeFeed

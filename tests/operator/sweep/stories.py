@@ -16,7 +16,7 @@ from tapehouse_operator.kinds import KINDS
 from tapehouse_operator.names import API_VERSION, LABEL_OWNER
 from tapehouse_operator.names import SETTINGS as SETTINGS_NAME
 
-from tests.operator.shell.running import SETTINGS
+from tests.support.settings import SETTINGS
 
 Body = Mapping[str, Any]
 OURS = {

@@ -1,0 +1,26 @@
+"""What an environment says (ConfigMap `tapehouse-platform`) where nothing outside is reached."""
+
+SETTINGS = {
+    "environment": "test",
+    "kafkaCluster": "tape",
+    "kafkaListener": "internal",
+    "catalogUri": "http://127.0.0.1:9",
+    "catalogPrefix": "",
+    "stateUri": "file:///tmp",
+    "imageFeed": "tapehouse/feed:dev",
+    "imageStreams": "tapehouse/streams:dev",
+    "imageLakehouse": "tapehouse/lakehouse:dev",
+    "imageQuery": "tapehouse/query:dev",
+    "flinkVersion": "v2_1",
+    "topicPartitions": "2",
+    "topicReplicas": "1",
+    "minInsyncReplicas": "1",
+    "topicRetention": "7d",
+    "deadLetterPartitions": "1",
+    "deadLetterRetention": "7d",
+    "parallelism": "1",
+    "checkpointInterval": "5s",
+    "maxFutureSkew": "1m",
+    "logLevel": "INFO",
+    "quality": "warn",
+}
