@@ -45,7 +45,7 @@ class Operator:
         self.kubectl("create", "namespace", self.namespace, scoped=False)
         account = f"{self.namespace}/tapehouse-operator"
         rbac = yaml.safe_dump_all(manifests(KINDS, [self.namespace], account))
-        self.kubectl("apply", "-f", "-", stdin=rbac)
+        self.kubectl("apply", "--server-side", "-f", "-", stdin=rbac)
         self.kubeconfig = self._kubeconfig()
 
     def _kubeconfig(self) -> Path:

@@ -202,7 +202,7 @@ def give_rights(server: ApiServer) -> Access:
     """The operator's account with the rights it prints itself; how it reaches the API server."""
     server.kubectl("create", "namespace", HOME, check=False)
     rbac = manifests(KINDS, [], f"{HOME}/tapehouse-operator")
-    server.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(rbac))
+    server.kubectl("apply", "--server-side", "-f", "-", stdin=yaml.safe_dump_all(rbac))
     token = server.kubectl("create", "token", "tapehouse-operator", "-n", HOME).strip()
     config = yaml.safe_load(server.kubeconfig.read_text())
     config["users"] = [{"name": "operator", "user": {"token": token}}]
