@@ -56,7 +56,9 @@ class Broker:
         self._java += ["-cp", f"{jars.kafka()}/*"]
         self._process: subprocess.Popen[bytes] | None = None
         cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        storage = ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", self._properties]
+        # One id in 64 begins with a dash: on its own it would be taken for an option.
+        storage = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster}"]
+        storage += ["--config", str(self._properties)]
         subprocess.run([*self._java, *storage], check=True, capture_output=True)
 
     def start(self) -> None:

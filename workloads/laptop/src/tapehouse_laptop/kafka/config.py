@@ -196,7 +196,9 @@ def format_arguments(broker: Broker, properties: Path) -> list[str]:
     scram = f"SCRAM-SHA-512=[name={SUPERUSER},password={broker.password}]"
     return [
         *("kafka.tools.StorageTool", "format", "--ignore-formatted"),
-        *("--cluster-id", broker.cluster_id, "--config", str(properties), "--add-scram", scram),
+        # One id in 64 begins with a dash: on its own it would be taken for an option.
+        f"--cluster-id={broker.cluster_id}",
+        *("--config", str(properties), "--add-scram", scram),
     ]
 
 
