@@ -3,76 +3,57 @@
     .venv/bin/python -m bench.pipeline.end_to_end latency [--checkpoint 1s] [--seconds 60]
     .venv/bin/python -m bench.pipeline.end_to_end throughput [--rate 20000] [--seconds 60]
 
-A platform of its own is started: broker, catalog, publisher, operator, the simulated exchange and
-the jobs, without transforms and without the page. A trade's timestamp is the moment in which the
-exchange sends it, so that times count from the socket:
+A platform of its own is started: broker, catalog, publisher, operator, bridge and jobs, without
+transforms and without the page. A trade's timestamp is the moment in which the exchange sends it,
+so that times count from the socket:
 
+`raw`       until a consumer has it from `raw.trades`: the bridge and Kafka
+`enriched`  until a consumer has it from `enriched.trades`: one shuffle of Flink besides
+`alert`     until a consumer has the alert it raises, from `alerts.price-movement`: two shuffles
 `main`      until a reader of `bronze.trades` sees it (a look every 50 ms; every row counts)
-`topic`     until a consumer has it from `enriched.trades`, the way that alerts take
-`alert`     the same of `alerts.price-movement`, of those there were
 
-`throughput` sends so many trades a second for so long, and counts what is on `main` in the end:
-nothing may be missing and nothing twice. The exchange sends other events besides, a few for each
-trade; the rate said is that of trades.
+`throughput` sends RATE trades a second (0: as many as are taken) until there are RATE * SECONDS of
+them (0: 20,000 * SECONDS), and waits for all of them on `main`: nothing may be missing and nothing
+twice. It tells which part of the path used how much of the processors, and how many trades a second
+two of them carry if nothing else needs them.
 """
 
 import argparse
 import statistics
-import tempfile
 import threading
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import partial
-from pathlib import Path
+from operator import itemgetter
 from typing import Any
 
 import orjson
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from confluent_kafka import Consumer
 from pyiceberg.table import Table
 from tapehouse_tape import times
 
-from tests.local.platform import Platform, eventually, running
+from bench.pipeline.path import TABLE, TOPIC, path
+from tests.local.platform import eventually
 
 TOPICS = {
-    "enriched.trades": ("topic", "timestamp"),
+    TOPIC: ("raw", "timestamp"),
+    "enriched.trades": ("enriched", "timestamp"),
     "alerts.price-movement": ("alert", "triggered_at"),
 }
 LOOK = 0.05
+BEHIND = 10.0
+"""Seconds that jobs may be behind when they begin to be warm."""
 WARM = 20.0
-"""Seconds that are not counted: machines need to get warm."""
-
-
-@contextmanager
-def platform(
-    net: str, checkpoint: str, simulator: dict[str, Any], jobs: Sequence[str]
-) -> Iterator[Platform]:
-    """A platform of the benchmark's own, ready."""
-
-    def edit(body: dict[str, Any]) -> None:
-        if body["metadata"]["name"] == "tapehouse-platform":
-            body["data"]["checkpointInterval"] = checkpoint
-        if body["kind"] == "TradeFeed":
-            body["spec"]["source"]["simulator"] |= simulator
-
-    with tempfile.TemporaryDirectory(prefix="bench-path-") as directory:
-        home = Path(directory)
-        with running(home, net, edit, keep=partial(needed, jobs)) as ready:
-            yield ready
-
-
-def needed(jobs: Sequence[str], body: dict[str, Any]) -> bool:
-    """Not transforms, other jobs and what they write, the page."""
-    spec, name = body.get("spec") or {}, body["metadata"]["name"]
-    if body["kind"] == "LakehouseTable":
-        stream = spec.get("stream")
-        return bool(stream and stream["job"] in jobs) or "rows" in spec
-    if body["kind"] == "StreamJob":
-        return name in jobs
-    return body["kind"] in ("Kafka", "KafkaNodePool") or name != "query"
+"""Seconds from then that are not counted."""
+CALM = 200
+"""Trades a second while times are taken."""
+USUAL = 20_000
+PATIENCE = 8
+"""Times the length of a run after which it has failed."""
 
 
 class Topics(threading.Thread):
@@ -82,18 +63,18 @@ class Topics(threading.Thread):
         super().__init__(daemon=True)
         self.ages: dict[str, list[float]] = defaultdict(list)
         self.stopping = threading.Event()
-        group = f"bench-{uuid.uuid4()}"
-        self._consumer = Consumer({**kafka, "group.id": group, "auto.offset.reset": "latest"})
+        group = {"group.id": f"bench-{uuid.uuid4()}", "auto.offset.reset": "latest"}
+        self._consumer = Consumer({**kafka, **group, "fetch.wait.max.ms": 10})
         self._consumer.subscribe(list(TOPICS))
 
     def run(self) -> None:
         while not self.stopping.is_set():
-            for message in self._consumer.consume(1000, 0.01):
+            message = self._consumer.poll(0.1)
+            if message is not None and not message.error():
                 now = time.time()
-                if not message.error():
-                    name, field = TOPICS[message.topic()]
-                    said = orjson.loads(message.value())[field]
-                    self.ages[name].append(now - times.to_micros(said) / 1e6)
+                name, field = TOPICS[str(message.topic())]
+                said = orjson.loads(message.value() or b"")[field]
+                self.ages[name].append(now - times.to_micros(said) / 1e6)
         self._consumer.close()
 
 
@@ -104,14 +85,12 @@ def visible(table: Table, seconds: float) -> list[float]:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         time.sleep(LOOK)
-        now = datetime.now(UTC).timestamp()
         newest = table.refresh().current_snapshot()
+        now = datetime.now(UTC).timestamp()
         if newest is None or newest == seen:
             continue
-        for path in _new_files(table, seen.snapshot_id if seen else None):
-            with table.io.new_input(path).open() as file:
-                sent = _timestamps(file)
-            ages += [now - at for at in sent]
+        for file in _new_files(table, seen.snapshot_id if seen else None):
+            ages += [now - at for at in _timestamps(table, file)]
         seen = newest
     return ages
 
@@ -128,60 +107,105 @@ def _new_files(table: Table, since: int | None) -> list[str]:
     return found
 
 
-def _timestamps(file: Any) -> list[float]:
-    import pyarrow.parquet as pq
-
-    column = pq.read_table(file, columns=["timestamp"])["timestamp"]
+def _timestamps(table: Table, path: str) -> list[float]:
+    with table.io.new_input(path).open() as file:
+        column = pq.read_table(file, columns=["timestamp"])["timestamp"]
     return [value / 1e6 for value in column.cast("int64").to_pylist()]
+
+
+def latency(net: str, checkpoint: str, seconds: float) -> None:
+    with path(net, checkpoint, ("land", "refine"), CALM, 10**9) as load:
+        table = load.platform.catalog.load_table(TABLE)
+        load.go()
+        began = time.monotonic()
+        # Jobs that have just started are behind for as long as they compile.
+        eventually(lambda: _rows(table) > CALM * (time.monotonic() - began - BEHIND) > 0, 240)
+        time.sleep(WARM)
+        topics = Topics(load.platform.info["kafka"])
+        topics.start()
+        before = load.cpu()
+        ages = visible(table, seconds)
+        used = _since(before, load.cpu())
+        topics.stopping.set()
+        topics.join()
+    print(f"{CALM} trades/s, a checkpoint every {checkpoint}, {seconds:.0f} s")
+    print("| | | p50 | p99 | most |\n|---|---|---|---|---|")
+    for name, _ in TOPICS.values():
+        report(name, topics.ages[name])
+    report("main", ages)
+    print(f"processors busy: {sum(used.values()) / seconds:.2f} by the path")
 
 
 def report(name: str, ages: list[float]) -> None:
     if len(ages) < 2:
-        print(f"{name:8} {len(ages)} seen")
+        print(f"| {name} | {len(ages)} | | | |")
         return
     cuts = statistics.quantiles(ages, n=100)
-    most = max(ages)
-    print(f"{name:8} {len(ages):8,}  p50 {cuts[49]:.3f} s  p99 {cuts[98]:.3f} s  most {most:.3f} s")
+    cells = (f"{1000 * value:,.0f} ms" for value in (cuts[49], cuts[98], max(ages)))
+    print(f"| {name} | {len(ages):,} | {' | '.join(cells)} |")
 
 
-def latency(net: str, checkpoint: str, seconds: float) -> None:
-    simulator = {"tradesPerSecond": 200}
-    with platform(net, checkpoint, simulator, ("land", "refine")) as ready:
-        table = ready.catalog.load_table("bronze.trades")
-        eventually(lambda: table.refresh().current_snapshot(), 120)
-        time.sleep(WARM)
-        topics = Topics(ready.info["kafka"])
-        topics.start()
-        ages = visible(table, seconds)
-        topics.stopping.set()
-        topics.join()
-    print(f"200 trades/s, a checkpoint every {checkpoint}, {seconds:.0f} s")
-    report("main", ages)
-    for name in ("topic", "alert"):
-        report(name, topics.ages[name])
+def throughput(net: str, checkpoint: str, rate: int, seconds: float, jobs: Sequence[str]) -> None:
+    count = round((rate or USUAL) * seconds)
+    with path(net, checkpoint, jobs, rate, count) as load:
+        table = load.platform.catalog.load_table(TABLE)
+        before, began = load.cpu(), time.monotonic()
+        load.go()
+        arrivals = _arrivals(table, count, PATIENCE * seconds)
+        used, spent = _since(before, load.cpu()), arrivals[-1][0] - began
+        ids = table.refresh().scan(selected_fields=("trade_id",)).to_arrow()["trade_id"]
+        print(f"\nexchange: {load.sent()}; all on main {spent:.1f} s after the first was sent")
+    different = pc.count_distinct(ids).as_py()
+    print(f"sent {count:,}, on main {len(ids):,}, of them different {different:,}")
+    print(f"landed {_steady(arrivals):,.0f} a second while they came")
+    costs(used, count, spent)
+    assert len(ids) == different == count, "lost or doubled"
 
 
-def throughput(net: str, checkpoint: str, rate: int, seconds: float) -> None:
-    count = round(rate * seconds)
-    simulator = {"tradesPerSecond": rate, "limit": count, "symbols": [f"S{n}" for n in range(20)]}
-    with platform(net, checkpoint, simulator, ("land",)) as ready:
-        table = ready.catalog.load_table("bronze.trades")
+def _arrivals(table: Table, count: int, patience: float) -> list[tuple[float, int]]:
+    """When there were how many trades on `main`, until all are there."""
+    found, said = [(time.monotonic(), 0)], time.monotonic()
+    end = said + patience
+    while found[-1][1] < count:
+        time.sleep(0.5)
+        rows, now = _rows(table), time.monotonic()
+        if rows > found[-1][1]:
+            found.append((now, rows))
+        if now - said > 5:
+            said = now
+            print(f"{now - found[0][0]:6.1f} s {rows:12,} on main", flush=True)
+        assert now < end, f"{rows:,} of {count:,} on main after {patience:.0f} s"
+    return found
 
-        def landed() -> int:
-            snapshot = table.refresh().current_snapshot()
-            return int(snapshot.summary["total-records"]) if snapshot and snapshot.summary else 0
 
-        eventually(landed, 120)
-        arrivals = [(time.monotonic(), landed())]
-        while arrivals[-1][1] < count:
-            time.sleep(1)
-            arrivals.append((time.monotonic(), landed()))
-            assert arrivals[-1][0] - arrivals[0][0] < 10 * seconds, arrivals[-1]
-        ids = table.scan(selected_fields=("trade_id",)).to_arrow()["trade_id"]
-    spent = arrivals[-1][0] - arrivals[0][0]
-    rows = arrivals[-1][1] - arrivals[0][1]
-    print(f"{rate:,} trades/s asked for {seconds:.0f} s: {len(ids):,} rows of {count:,} on main")
-    print(f"different trades: {len(set(ids.to_pylist())):,}; {rows / spent:,.0f} a second landed")
+def _rows(table: Table) -> int:
+    """How many there are on `main` now."""
+    snapshot = table.refresh().current_snapshot()
+    if snapshot is None or snapshot.summary is None:
+        return 0
+    return int(snapshot.summary["total-records"] or 0)
+
+
+def _steady(arrivals: list[tuple[float, int]]) -> float:
+    """Rows per second from the first commit that held any to the last."""
+    (began, first), (ended, last) = arrivals[min(1, len(arrivals) - 2)], arrivals[-1]
+    return (last - first) / (ended - began)
+
+
+def _since(before: dict[str, float], after: dict[str, float]) -> dict[str, float]:
+    return {name: seconds - before.get(name, 0.0) for name, seconds in after.items()}
+
+
+def costs(used: dict[str, float], count: int, spent: float) -> None:
+    """Which part used how much, and what two processors carry."""
+    print("\n| part | CPU-seconds | per million trades |\n|---|---|---|")
+    for name, seconds in sorted(used.items(), key=itemgetter(1), reverse=True):
+        print(f"| {name} | {seconds:.1f} | {1e6 * seconds / count:.1f} |")
+    total = sum(used.values())
+    print(f"| all | {total:.1f} | {1e6 * total / count:.1f} |")
+    print(
+        f"\n{total / spent:.2f} processors were busy; two carry {2 * count / total:,.0f} trades/s"
+    )
 
 
 def main() -> None:
@@ -189,13 +213,14 @@ def main() -> None:
     parser.add_argument("what", choices=("latency", "throughput"))
     parser.add_argument("--checkpoint", default="1s")
     parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--rate", type=int, default=20_000)
+    parser.add_argument("--rate", type=int, default=USUAL)
+    parser.add_argument("--jobs", nargs="+", default=["land"], help="of throughput: land, refine")
     parser.add_argument("--net", default="87", help="second number of the loopback addresses")
     options = parser.parse_args()
     if options.what == "latency":
         latency(options.net, options.checkpoint, options.seconds)
     else:
-        throughput(options.net, options.checkpoint, options.rate, options.seconds)
+        throughput(options.net, options.checkpoint, options.rate, options.seconds, options.jobs)
 
 
 if __name__ == "__main__":
