@@ -6,6 +6,7 @@ from tapehouse_laptop.kafka.config import (
     Broker,
     InvalidError,
     argument_file,
+    format_arguments,
     listeners,
     overrides,
     server_properties,
@@ -49,6 +50,11 @@ def test_nobody_but_the_broker_may_do_anything_without_acl() -> None:
     found = properties(broker())
     assert found["allow.everyone.if.no.acl.found"] == "false"
     assert found["super.users"] == "User:broker"
+
+
+def test_an_id_that_begins_with_a_dash_is_no_option() -> None:
+    found = format_arguments(broker(cluster_id="-q"), Path("server.properties"))
+    assert not any(argument.startswith("-q") for argument in found)
 
 
 def test_named_superusers_are_added() -> None:
