@@ -115,6 +115,10 @@ class Broker:
 
     def records(self, topic: str) -> list[Message]:
         """Everything in a topic now, in order within each partition."""
+        return list(self.read(topic))
+
+    def read(self, topic: str) -> Iterator[Message]:
+        """The same, one after another."""
         consumer = Consumer(
             {
                 "bootstrap.servers": self.bootstrap,
@@ -123,7 +127,6 @@ class Broker:
                 "enable.partition.eof": True,
             }
         )
-        found: list[Message] = []
         try:
             left = set(consumer.list_topics(topic, timeout=10).topics[topic].partitions)
             consumer.assign([TopicPartition(topic, number, 0) for number in left])
@@ -131,10 +134,9 @@ class Broker:
                 for message in consumer.consume(10_000, 0.1):
                     error = message.error()
                     if error is None:
-                        found.append(message)
+                        yield message
                     else:
                         assert error.code() == KafkaError._PARTITION_EOF, error
                         left.discard(message.partition())
         finally:
             consumer.close()
-        return found

@@ -8,6 +8,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -172,8 +173,13 @@ class Feed:
     def sequences(self) -> Counter[int]:
         """How often each sequence number is in Kafka, dead letters included."""
         numbers: Counter[int] = Counter()
-        for message in (*self.records(), *self.dead_letters()):
+        for message in self.read():
             headers = dict(message.headers() or ())
             if "seq" in headers:
                 numbers[int(headers["seq"])] += 1
         return numbers
+
+    def read(self) -> Iterator[Message]:
+        """Every record, dead letters included, one after another."""
+        for topic in (*self.topics, self.config["deadLetterTopic"]):
+            yield from self.broker.read(topic)
