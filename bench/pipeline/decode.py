@@ -17,26 +17,24 @@ turns, a first round is thrown away.
 
 import argparse
 import json
-import os
 import random
 import statistics
-import subprocess
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from confluent_kafka import Producer
 from confluent_kafka.admin import NewTopic
-from tapehouse_laptop import jars, toolchain
 from tapehouse_operator.api.icetypes import parse_type
 from tapehouse_operator.emit.ddl import Clock, Input, flink_type, input_ddl
 from tapehouse_operator.emit.deadletters import dead_letters
 from tapehouse_operator.emit.events import PRESETS, on_topic
-from tapehouse_operator.emit.flink import SQL_CONFIGURATION
 
+from bench.pipeline.workers import flink
 from tests.feed.broker import Broker
 
 (TRADE,) = on_topic(PRESETS["market/v1"], "raw.trades")
@@ -45,8 +43,6 @@ LETTERS = "market.dead-letters"
 VARIANTS = ("json", "ours", "reuse", "avro")
 DISTINCT = 20_000
 """Different trades; more records repeat them."""
-AVRO_JAR = "org.apache.flink:flink-sql-avro:2.1.0"
-COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
 BOUNDED = "'scan.startup.mode' = 'earliest-offset', 'scan.bounded.mode' = 'latest-offset'"
 FIELDS = [(f.name, flink_type(parse_type(f.type))) for f in TRADE.fields]
 NAMES = ", ".join(f"`{name}`" for name, _ in FIELDS)
@@ -99,7 +95,11 @@ def load(broker: Broker, count: int) -> None:
     names = ("trades", "avro", LETTERS)
     broker.create(*(NewTopic(name, 2, 1) for name in names))
     producer = Producer({"bootstrap.servers": broker.bootstrap, "compression.type": "lz4"})
-    shared = [("event_type", b"TradeExecuted"), ("source", b"market"), ("schema_id", b"0" * 64)]
+    shared: list[tuple[str, str | bytes | None]] = [
+        ("event_type", b"TradeExecuted"),
+        ("source", b"market"),
+        ("schema_id", b"0" * 64),
+    ]
     values = list(trades(min(count, DISTINCT)))
     for number in range(count):
         value = values[number % DISTINCT]
@@ -165,79 +165,42 @@ def _ours() -> Input:
     )
 
 
-def jobs(rounds: int, queries: list[str], variants: list[str]) -> list[dict[str, object]]:
+def jobs(rounds: int, queries: list[str], variants: list[str]) -> list[dict[str, Any]]:
     """Every measurement, in the order it is made; the first round warms up."""
     letters = dead_letters("bench", [_ours()], {"market": LETTERS})[0].insert()
     kept = f"INSERT INTO `{LETTERS}` (`value`, `headers`)\n{letters.query}"
-    made: list[dict[str, object]] = []
+    made: list[dict[str, Any]] = []
     for turn in range(rounds + 1):
         for query in queries:
             for variant in variants:
                 table, source = f"{variant}_{turn}", variant.replace("reuse", "ours")
+                create = f"CREATE TABLE lake.bronze.{table} ({COLUMNS})"
                 made.append(
                     {
                         "name": [query, variant],
                         "turn": turn,
-                        "table": table if query == "land" else None,
+                        "ddl": [create] if query == "land" else [],
                         "reuse": variant == "reuse",
                         "inserts": [QUERIES[query].format(input=source, table=table)]
                         + ([kept] if source == "ours" else []),
                     }
                 )
-        raw = {"name": ["read", "raw"], "turn": turn, "table": None, "reuse": False}
+        raw: dict[str, Any] = {"name": ["read", "raw"], "turn": turn}
         if "read" in queries:
             made.append({**raw, "inserts": ["INSERT INTO nothing_raw SELECT `value` FROM `raw`"]})
     return made
 
 
-def libraries(scratch: Path) -> Path:
-    """The connectors and functions, and Flink's Avro format."""
-    target = scratch / "opt/flink/lib"
-    target.mkdir(parents=True)
-    for jar in jars.flink().glob("*.jar"):
-        (target / jar.name).symlink_to(jar)
-    copy = [toolchain.maven(), "-q", "-B", COPY, f"-Dartifact={AVRO_JAR}"]
-    subprocess.run([*copy, f"-DoutputDirectory={target}"], check=True)
-    return target
-
-
-def run(scratch: Path, bootstrap: str, wanted: list[dict[str, object]]) -> list[dict[str, object]]:
-    libraries(scratch)
-    request = scratch / "request.json"
-    request.write_text(
-        json.dumps(
-            {
-                "configuration": {
-                    **SQL_CONFIGURATION,
-                    "execution.target": "local",
-                    "parallelism.default": "2",
-                    "execution.checkpointing.interval": "5 s",
-                    "execution.checkpointing.dir": (scratch / "checkpoints").as_uri(),
-                    "restart-strategy.type": "none",
-                    "taskmanager.memory.network.min": "64 mb",
-                    "taskmanager.memory.network.max": "64 mb",
-                },
-                "ddl": ddl(bootstrap, scratch / "warehouse"),
-                "columns": COLUMNS,
-                "before": f"INSERT INTO into_avro SELECT {NAMES} FROM json",
-                "jobs": wanted,
-            }
-        )
-    )
-    worker = Path(__file__).with_name("decode_worker.py")
-    environment = {
-        **os.environ,
-        "TAPEHOUSE_ROOT": str(scratch),
-        "TMPDIR": str(scratch),
-        "JVM_ARGS": f"-Xmx1200m -XX:+UseSerialGC -Djava.io.tmpdir={scratch}",
-    }
-    python = toolchain.streams_environment() / "bin/python"
-    with subprocess.Popen(
-        [python, "-P", worker, request], env=environment, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout
-        found = [json.loads(line) for line in process.stdout if line.startswith("{")]
-    assert process.returncode == 0
+def run(scratch: Path, bootstrap: str, wanted: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    found = []
+    with flink(scratch, {"ddl": ddl(bootstrap, scratch / "warehouse")}) as engine:
+        engine.run({"inserts": [f"INSERT INTO into_avro SELECT {NAMES} FROM json"]})
+        for job in wanted:
+            spent = engine.run(job)
+            said = f"{job['turn']} {' '.join(job['name']):16} {spent['cpu']:6.2f} CPU-s"
+            print(f"{said} {spent['seconds']:6.2f} s", flush=True)
+            if job["turn"]:
+                found.append({"name": job["name"], **spent})
     return found
 
 
@@ -262,17 +225,17 @@ def main() -> None:
     report(found, options.records)
 
 
-def report(found: list[dict[str, object]], records: int) -> None:
+def report(found: list[dict[str, Any]], records: int) -> None:
     rates: dict[tuple[str, str], list[float]] = defaultdict(list)
     for each in found:
-        query, variant = each["name"]  # type: ignore[misc]
-        rates[query, variant].append(records / float(each["cpu"]))  # type: ignore[arg-type]
-    print(f"{'':10}{'':8}{'records/CPU-s':>15}{'against json':>14}{'each round':>14}")
+        query, variant = each["name"]
+        rates[query, variant].append(records / each["cpu"])
+    print("\n| | | records per CPU-second | against json | each round |\n|---|---|---|---|---|")
     for (query, variant), values in rates.items():
         median = statistics.median(values)
         ratio = median / statistics.median(rates[query, "json"])
         each_round = " ".join(f"{value / 1000:.0f}k" for value in values)
-        print(f"{query:10}{variant:8}{median:15,.0f}{ratio:13.2f}x   {each_round}")
+        print(f"| {query} | {variant} | {median:,.0f} | {ratio:.2f}x | {each_round} |")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,9 @@ two of them carry if nothing else needs them.
 """
 
 import argparse
+import signal
 import statistics
+import sys
 import threading
 import time
 import uuid
@@ -133,7 +135,9 @@ def latency(net: str, checkpoint: str, seconds: float) -> None:
     for name, _ in TOPICS.values():
         report(name, topics.ages[name])
     report("main", ages)
-    print(f"processors busy: {sum(used.values()) / seconds:.2f} by the path")
+    busy = sorted(used.items(), key=itemgetter(1), reverse=True)
+    parts = ", ".join(f"{name} {spent / seconds:.2f}" for name, spent in busy)
+    print(f"\nprocessors busy: {sum(used.values()) / seconds:.2f} ({parts})")
 
 
 def report(name: str, ages: list[float]) -> None:
@@ -217,6 +221,8 @@ def main() -> None:
     parser.add_argument("--jobs", nargs="+", default=["land"], help="of throughput: land, refine")
     parser.add_argument("--net", default="87", help="second number of the loopback addresses")
     options = parser.parse_args()
+    # Whoever ends this early ends the platform with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     if options.what == "latency":
         latency(options.net, options.checkpoint, options.seconds)
     else:
