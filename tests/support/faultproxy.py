@@ -404,8 +404,8 @@ class Stop:
 class Stops(Fault):
     """Stops the writes of each of many namespaces at a point of its own.
 
-    Whatever comes after that point waits until its client is gone. Killing the client then leaves
-    every namespace as a kill at that very write would have: one process serves many cases.
+    Whatever comes after that point is cut off. Killing the client then leaves every namespace as a
+    kill at that very write would have: one process serves many cases.
     """
 
     def __init__(self, stops: dict[str, Stop]) -> None:
@@ -416,13 +416,11 @@ class Stops(Fault):
         if stop is None or not call.is_write or (stop.at and stop.goes_on):
             return await forward()
         if stop.at:
-            return await hold(call)
+            raise Cut
         stop.seen += 1
         if stop.seen <= stop.index:
             return await forward()
         stop.at = str(call)
         if stop.forwarded:
             await forward()
-        if stop.goes_on:
-            raise Cut
-        return await hold(call)
+        raise Cut

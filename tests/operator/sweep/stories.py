@@ -172,7 +172,7 @@ async def remove(kube: Kube, namespace: str, body: Body) -> None:
     await kube.delete(OURS[body["kind"]], Key(namespace, body["metadata"]["name"]))
 
 
-async def gone(kube: Kube, namespace: str, body: Body, patience: float = 120.0) -> None:
+async def gone(kube: Kube, namespace: str, body: Body, patience: float = 900.0) -> None:
     """Wait until a deleted resource is no more."""
     key = Key(namespace, body["metadata"]["name"])
     async with asyncio.timeout(patience):
@@ -193,7 +193,7 @@ class Ground:
     _looked: float = 0.0
     _littered: frozenset[str] = frozenset()
 
-    async def collected(self, *namespaces: str, patience: float = 120.0) -> None:
+    async def collected(self, *namespaces: str, patience: float = 900.0) -> None:
         """Wait until the garbage collector has taken all whose owner is gone."""
         asked = time.monotonic()
         async with asyncio.timeout(patience):

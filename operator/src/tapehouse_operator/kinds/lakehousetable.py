@@ -36,6 +36,7 @@ from tapehouse_operator.kinds.contract import (
     Verdict,
     World,
 )
+from tapehouse_operator.kinds.elsewhere import text_at
 from tapehouse_operator.names import API_VERSION, LABEL_ROLE
 
 _PUBLISHER_REASONS = {
@@ -200,7 +201,7 @@ def _written(spec: LakehouseTableSpec, world: World) -> frozenset[str]:
     """The columns that the table's job names in its INSERT, as far as its spec shows them."""
     job = world.objects.get(_resource_key("StreamJob", spec.stream.job)) if spec.stream else None
     try:
-        statements = inserts(job.data.get("sql") or "") if job else ()
+        statements = inserts(text_at(job.data, "sql")) if job else ()
     except SqlError:
         return frozenset()
     return frozenset(

@@ -64,6 +64,7 @@ from tapehouse_operator.kinds.contract import (
     Verdict,
     World,
 )
+from tapehouse_operator.kinds.elsewhere import text_at
 from tapehouse_operator.kinds.secrets import rotation_of, secret_key
 from tapehouse_operator.kinds.topics import check_claims, live_partitions, strimzi_row, topic_key
 from tapehouse_operator.names import API_VERSION, LABEL_REVISION, branch_name, revision_name
@@ -290,8 +291,8 @@ def _registry(feed: str, spec: StreamJobSpec, world: World) -> Registry:
 
 def _dead(feed: str, world: World) -> str:
     """The feed's dead-letter topic."""
-    declared = world.objects[_resource_key("TradeFeed", feed)].data.get("deadLetter") or {}
-    return declared.get("topic") or FeedNames(feed).dead_letters
+    spec = world.objects[_resource_key("TradeFeed", feed)].data
+    return text_at(spec, "deadLetter", "topic") or FeedNames(feed).dead_letters
 
 
 def _target(table: str, spec: StreamJobSpec, world: World) -> Target:
