@@ -42,7 +42,7 @@ demo: setup  ## Run the whole platform here and show live candles
 	$(BIN)/tapehouse demo
 
 test: lint types  ## Every test that runs in minutes: unit, golden, property, API, local
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2
 
 lint:  ## Style, layers and formatting
 	$(BIN)/ruff check .

@@ -10,22 +10,28 @@ from tests.support.controlplane import ApiServer, control_plane
 settings.register_profile("tapehouse", deadline=None)  # a busy machine is no bug
 settings.load_profile("tapehouse")
 
-EXPENSIVE = ("apiserver", "platform")
+EXPENSIVE = ("", "apiserver", "platform")
 """Fixtures worth sharing, the cheapest first."""
 
 
-@pytest.hookimpl(trylast=True)
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of one expensive fixture run together, in any order among themselves.
 
-    Otherwise a whole platform would idle beside every other test.
+    Otherwise a whole platform would idle beside every other test, or each worker start its own.
     """
-    items.sort(key=_expense)
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_shared(item) or item.location[0]))
 
 
-def _expense(item: pytest.Item) -> int:
+@pytest.hookimpl(trylast=True, specname="pytest_collection_modifyitems")
+def cheapest_first(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: EXPENSIVE.index(_shared(item)))
+
+
+def _shared(item: pytest.Item) -> str:
     used = getattr(item, "fixturenames", ())
-    return max((EXPENSIVE.index(name) + 1 for name in EXPENSIVE if name in used), default=0)
+    return next((name for name in reversed(EXPENSIVE) if name in used), "")
 
 
 @pytest.fixture(scope="session")
