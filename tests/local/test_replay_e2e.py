@@ -49,7 +49,8 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replay]:
         if body["kind"] == "TradeFeed":
             body["spec"]["source"] = {"files": {"path": str(tape), "format": "parquet"}}
         if body["kind"] == "LakehouseTable" and "transform" in body["spec"]:
-            body["spec"]["transform"] |= {"onSnapshot": True, "schedule": None}
+            body["spec"]["transform"].pop("schedule", None)
+            body["spec"]["transform"]["onSnapshot"] = True
 
     with running(home, NET, recorded) as platform:
         yield Replay(platform, home, prefix="")

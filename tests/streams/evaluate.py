@@ -10,8 +10,8 @@ from pathlib import Path
 
 from pyflink.common import RowKind
 from tapehouse_streams import flinksql, home
-from tapehouse_streams.check import ALONE
 from tapehouse_streams.job import Job
+from tapehouse_streams.planning import ALONE
 
 
 def main() -> None:

@@ -6,108 +6,23 @@ cut or hold the lines of a watch. Without a fault everything passes as it is. `l
 with its times, so that a test can say what may not happen.
 
 Faults are plain objects put in place with `with proxy.fault(...)` and taken away when the block
-ends; each is documented where it is defined. They decide at random only by a generator that the
-test seeds.
+ends: those of `apifaults`, or a test's own.
 """
 
 import asyncio
 import contextlib
 import json
-import random
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 
 import aiohttp
 import yarl
 from aiohttp import web
 from tapehouse_laptop.kubeaccess import Access
 
-WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+from tests.support.calls import CUT, Answer, Call, Cut, Fault, parse, refusal
+
 PASSED_ON = ("Authorization", "Accept", "Content-Type", "User-Agent")
-CUT = b""
-"""As a line of a watch: the connection ends here."""
-
-
-class Cut(Exception):  # noqa: N818
-    """The connection ends here and now, without an answer or in the middle of one."""
-
-
-@dataclass(eq=False)
-class Call:
-    """One request, and what became of it."""
-
-    verb: str
-    resource: str
-    """Plural, as in the path; empty for discovery."""
-    namespace: str
-    name: str
-    sub: str
-    watch: bool
-    started: float
-    """Monotonic seconds."""
-    ended: float = 0.0
-    status: int = 0
-    """The answer the client got; 0: none."""
-    forwarded: int = 0
-    """The answer of the API server; 0: it never got the request, or not yet answered it."""
-    held: bool = False
-    """Whether it will never be answered."""
-
-    @property
-    def is_write(self) -> bool:
-        """Leases aside, which are written all the time, and events, which nobody waits for."""
-        return self.verb in WRITES and self.resource not in ("leases", "events")
-
-    def __str__(self) -> str:
-        path = "/".join(filter(None, (self.resource, self.name, self.sub)))
-        return f"{'WATCH' if self.watch else self.verb} {path}"
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A whole answer, but of watches."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-
-async def hold(call: Call) -> Answer:
-    """No answer, until the client gives up."""
-    call.held = True
-    return await asyncio.Future()
-
-
-def refusal(status: int, reason: str, **headers: str) -> Answer:
-    """An answer as the API server refuses."""
-    body = {
-        "kind": "Status",
-        "apiVersion": "v1",
-        "status": "Failure",
-        "code": status,
-        "reason": reason,
-        "message": f"{reason}, says the fault proxy",
-    }
-    return Answer(
-        status, {"Content-Type": "application/json", **headers}, json.dumps(body).encode()
-    )
-
-
-class Fault:
-    """What happens to calls while it is in place: by default, nothing."""
-
-    async def call(self, call: Call, forward: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Answer `call`, with or without the API server. `Cut` leaves it without an answer."""
-        return await forward()
-
-    async def open(self, call: Call) -> Answer | None:
-        """Refuse a watch when it begins."""
-        return None
-
-    async def line(self, call: Call, line: bytes) -> Iterable[bytes]:
-        """What to send instead of one line of a watch. `Cut` ends it after what was sent."""
-        return (line,)
 
 
 class FaultProxy:
@@ -231,17 +146,6 @@ class FaultProxy:
         return self._session.request(request.method, url, data=body or None, headers=headers)
 
 
-def parse(verb: str, path: str, watch: bool) -> Call:
-    """`/apis/apps/v1/namespaces/n/deployments/d/status` and its like."""
-    parts = [part for part in path.split("/") if part]
-    parts = parts[3:] if parts[:1] == ["apis"] else parts[2:]
-    namespace = ""
-    if parts[:1] == ["namespaces"] and len(parts) > 2:
-        namespace, parts = parts[1], parts[2:]
-    resource, name, sub, *_ = [*parts, "", "", ""]
-    return Call(verb, resource, namespace, name, sub, watch, time.monotonic())
-
-
 def _around(
     fault: Fault, call: Call, forward: Callable[[], Awaitable[Answer]]
 ) -> Callable[[], Awaitable[Answer]]:
@@ -262,165 +166,3 @@ async def _pump(stream: aiohttp.StreamReader, queue: "asyncio.Queue[bytes | None
             for line in lines:
                 queue.put_nowait(line + b"\n")
     queue.put_nowait(None)
-
-
-# -- faults --------------------------------------------------------------------------------------
-
-
-@dataclass
-class Refuse(Fault):
-    """Answers every chosen request itself: `Refuse(409, "Conflict")` refuses every write."""
-
-    status: int
-    reason: str
-    chosen: Callable[[Call], bool] = field(default=lambda call: call.is_write)
-    headers: dict[str, str] = field(default_factory=dict)
-    count: int = 0
-    """How many it has refused."""
-
-    async def call(self, call: Call, forward: Callable[[], Awaitable[Answer]]) -> Answer:
-        if not self.chosen(call):
-            return await forward()
-        self.count += 1
-        return refusal(self.status, self.reason, **self.headers)
-
-    async def open(self, call: Call) -> Answer | None:
-        if not self.chosen(call):
-            return None
-        self.count += 1
-        return refusal(self.status, self.reason, **self.headers)
-
-
-class Down(Fault):
-    """Nobody answers; watches are cut at their next line, or by `end_watches`."""
-
-    async def call(self, call: Call, forward: Callable[[], Awaitable[Answer]]) -> Answer:
-        raise Cut
-
-    async def open(self, call: Call) -> Answer | None:
-        raise Cut
-
-    async def line(self, call: Call, line: bytes) -> Iterable[bytes]:
-        raise Cut
-
-
-@dataclass
-class Slow(Fault):
-    """Chosen requests reach the API server late."""
-
-    seconds: float
-    chosen: Callable[[Call], bool] = field(default=lambda call: True)
-
-    async def call(self, call: Call, forward: Callable[[], Awaitable[Answer]]) -> Answer:
-        if self.chosen(call):
-            await asyncio.sleep(self.seconds)
-        return await forward()
-
-
-@dataclass
-class Silent(Fault):
-    """Chosen requests are taken and never answered, nor passed on: a hole in the network."""
-
-    chosen: Callable[[Call], bool]
-
-    async def call(self, call: Call, forward: Callable[[], Awaitable[Answer]]) -> Answer:
-        return await (hold(call) if self.chosen(call) else forward())
-
-
-@dataclass
-class Lossy(Fault):
-    """Requests are lost at random, on their way or their answers on the way back."""
-
-    rng: random.Random
-    rate: float
-
-    async def call(self, call: Call, forward: Callable[[], Awaitable[Answer]]) -> Answer:
-        if self.rng.random() < self.rate / 2:
-            raise Cut
-        answer = await forward()
-        if self.rng.random() < self.rate / 2:
-            raise Cut
-        return answer
-
-
-class Frozen(Fault):
-    """Watches are accepted and say nothing more, not even bookmarks."""
-
-    async def line(self, call: Call, line: bytes) -> Iterable[bytes]:
-        await asyncio.Future()
-        return ()
-
-
-@dataclass
-class Truncated(Fault):
-    """Every `nth` line of all watches ends in its middle, and the connection with it."""
-
-    nth: int = 2
-    count: int = 0
-
-    async def line(self, call: Call, line: bytes) -> Iterable[bytes]:
-        self.count += 1
-        return (line,) if self.count % self.nth else (line[: len(line) // 2], CUT)
-
-
-@dataclass
-class Muddled(Fault):
-    """Events are dropped, told twice, and told again long after newer ones.
-
-    What is dropped nobody can know of, until a list: end the watches with a 410 afterwards.
-    """
-
-    rng: random.Random
-    dropped: int = 0
-    replayed: int = 0
-    _past: dict[str, list[bytes]] = field(default_factory=dict)
-
-    async def line(self, call: Call, line: bytes) -> Iterable[bytes]:
-        past = self._past.setdefault(call.resource, [])
-        past.append(line)
-        if self.rng.random() < 0.3:
-            self.dropped += 1
-            return ()
-        again = self.rng.choices(past, k=self.rng.randint(0, 2))
-        self.replayed += len(again)
-        return (line, *again)
-
-
-@dataclass
-class Stop:
-    """Where one namespace's writes end, or one of them is lost."""
-
-    index: int
-    """Which write, from 0."""
-    forwarded: bool
-    """Whether that write still reaches the API server."""
-    goes_on: bool = False
-    """Only the answer is lost: the client is cut off and may try again."""
-    seen: int = 0
-    at: str = ""
-    """The write at which it stopped."""
-
-
-class Stops(Fault):
-    """Stops the writes of each of many namespaces at a point of its own.
-
-    Whatever comes after that point is cut off. Killing the client then leaves every namespace as a
-    kill at that very write would have: one process serves many cases.
-    """
-
-    def __init__(self, stops: dict[str, Stop]) -> None:
-        self.stops = stops
-
-    async def call(self, call: Call, forward: Callable[[], Awaitable[Answer]]) -> Answer:
-        stop = self.stops.get(call.namespace)
-        if stop is None or not call.is_write or (stop.at and stop.goes_on):
-            return await forward()
-        if stop.at:
-            raise Cut
-        stop.seen += 1
-        if stop.seen <= stop.index:
-            return await forward()
-        stop.at = str(call)
-        if stop.forwarded:
-            await forward()
-        raise Cut

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from tests.operator.sweep.picture import Picture
 from tests.operator.sweep.rig import Rig
 from tests.operator.sweep.stories import Story, in_parallel, put
-from tests.support.faultproxy import Call
+from tests.support.calls import Call
 
 
 @dataclass

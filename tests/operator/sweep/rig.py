@@ -19,8 +19,9 @@ from tapehouse_operator.shell.rbac import manifests
 
 from tests.operator.sweep.picture import Picture, differences, pictures
 from tests.operator.sweep.stories import OURS, Ground
+from tests.support.calls import WRITES
 from tests.support.controlplane import ApiServer
-from tests.support.faultproxy import WRITES, FaultProxy
+from tests.support.faultproxy import FaultProxy
 from tests.support.vendors import Vendors
 
 HOME = "sweep-home"

@@ -20,8 +20,8 @@ import pytest
 from tests.operator.sweep.learning import Learnt, deletions, learn, prepare
 from tests.operator.sweep.rig import Rig, rig
 from tests.operator.sweep.stories import SHORT, STORIES, Story, in_parallel
+from tests.support.apifaults import Stop, Stops
 from tests.support.controlplane import ApiServer
-from tests.support.faultproxy import Stop, Stops
 
 pytestmark = pytest.mark.api
 LONG = 15.0

@@ -17,17 +17,9 @@ import pytest
 from tests.operator.sweep.learning import Learnt, deletions, learn, prepare
 from tests.operator.sweep.rig import Rig, rig
 from tests.operator.sweep.stories import SHORT, STORIES, Story, in_parallel
+from tests.support.apifaults import Down, Frozen, Lossy, Muddled, Refuse, Truncated
+from tests.support.calls import Call, Fault
 from tests.support.controlplane import ApiServer
-from tests.support.faultproxy import (
-    Call,
-    Down,
-    Fault,
-    Frozen,
-    Lossy,
-    Muddled,
-    Refuse,
-    Truncated,
-)
 
 pytestmark = pytest.mark.api
 SEED = int(os.environ.get("TAPEHOUSE_SEED", "7"))

@@ -15,8 +15,10 @@ from tapehouse_operator.backends.lease import DURATION
 
 from tests.operator.sweep.rig import OperatorProcess, behind, give_rights, until
 from tests.operator.sweep.stories import OURS, RESOURCES, Ground, put
+from tests.support.apifaults import Frozen, Silent, Slow
+from tests.support.calls import Call, Fault
 from tests.support.controlplane import ApiServer
-from tests.support.faultproxy import Call, Fault, FaultProxy, Frozen, Silent, Slow
+from tests.support.faultproxy import FaultProxy
 
 pytestmark = pytest.mark.api
 HURRY = 5.0

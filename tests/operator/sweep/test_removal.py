@@ -22,8 +22,8 @@ from tapehouse_operator.reconcile import TEARDOWN_DEADLINE
 
 from tests.operator.sweep.rig import Rig, condition, rig
 from tests.operator.sweep.stories import CHAIN, OURS, RESOURCES, changed, gone, put, remove
+from tests.support.apifaults import Down
 from tests.support.controlplane import ApiServer
-from tests.support.faultproxy import Down
 
 pytestmark = pytest.mark.api
 HURRY = 30.0
