@@ -16,30 +16,27 @@ turns, a first round is thrown away.
 """
 
 import argparse
-import json
-import random
 import statistics
-import uuid
 from collections import defaultdict
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from confluent_kafka import Producer
 from confluent_kafka.admin import NewTopic
 from tapehouse_operator.api.icetypes import parse_type
 from tapehouse_operator.emit.ddl import Clock, Input, flink_type, input_ddl
 from tapehouse_operator.emit.deadletters import dead_letters
 from tapehouse_operator.emit.events import PRESETS, on_topic
 
+from bench.pipeline.trades import encode, trades, write
 from bench.pipeline.workers import flink
 from tests.feed.broker import Broker
 
 (TRADE,) = on_topic(PRESETS["market/v1"], "raw.trades")
 CLOCK = Clock(timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=1))
 LETTERS = "market.dead-letters"
+OURS = Input("ours", "trades", (TRADE,), filtered=False, feed="market", known=("TradeExecuted",))
 VARIANTS = ("json", "ours", "reuse", "avro")
 DISTINCT = 20_000
 """Different trades; more records repeat them."""
@@ -63,54 +60,11 @@ COLUMNS = (
 )
 
 
-def trades(count: int) -> Iterator[bytes]:
-    """Trades as the simulator's are, a thousand to a second of event time."""
-    pick = random.Random(7)
-
-    def identity() -> str:
-        return str(uuid.UUID(int=pick.getrandbits(128)))
-
-    for number in range(count):
-        second, micros = divmod(number * 1000, 1_000_000)
-        yield json.dumps(
-            {
-                "event_id": identity(),
-                "timestamp": f"2026-11-20T{second // 3600:02}:{second // 60 % 60:02}:"
-                f"{second % 60:02}.{micros:06}Z",
-                "trade_id": identity(),
-                "symbol": f"SYM{pick.randrange(50)}",
-                "price": round(pick.uniform(1, 500), 2),
-                "quantity": pick.randrange(1, 1000),
-                "buy_order_id": identity(),
-                "sell_order_id": identity(),
-                "buyer_agent_id": f"agent-{pick.randrange(1000)}",
-                "seller_agent_id": f"agent-{pick.randrange(1000)}",
-                "is_aggressive_buy": pick.random() < 0.5,
-            },
-            separators=(",", ":"),
-        ).encode()
-
-
 def load(broker: Broker, count: int) -> None:
-    names = ("trades", "avro", LETTERS)
-    broker.create(*(NewTopic(name, 2, 1) for name in names))
-    producer = Producer({"bootstrap.servers": broker.bootstrap, "compression.type": "lz4"})
-    shared: list[tuple[str, str | bytes | None]] = [
-        ("event_type", b"TradeExecuted"),
-        ("source", b"market"),
-        ("schema_id", b"0" * 64),
-    ]
-    values = list(trades(min(count, DISTINCT)))
-    for number in range(count):
-        value = values[number % DISTINCT]
-        headers = [*shared, ("trace_id", b"%032x" % number), ("ingested_at", b"2026-11-20")]
-        while True:
-            try:
-                producer.produce("trades", value, b"SYM", headers=headers, partition=number % 2)
-                break
-            except BufferError:
-                producer.poll(0.1)
-    assert producer.flush(60) == 0
+    broker.create(*(NewTopic(name, 2, 1) for name in ("trades", "avro", LETTERS)))
+    values = [encode(trade) for trade in trades(min(count, DISTINCT))]
+    records = (("SYM", values[number % len(values)], number % 2) for number in range(count))
+    write(broker.bootstrap, "trades", records)
 
 
 def by_hand(name: str, topic: str, bootstrap: str, form: str, *, bounded: bool = True) -> str:
@@ -136,19 +90,13 @@ def ddl(bootstrap: str, warehouse: Path) -> list[str]:
     """Every table of every variant."""
     iso = "'format' = 'json', 'json.timestamp-format.standard' = 'ISO-8601'"
     avro = "'format' = 'avro', 'avro.timestamp_mapping.legacy' = 'false'"
-    kafka = {"bootstrap.servers": bootstrap}
-    found = _ours()
     return [
         by_hand("json", "trades", bootstrap, iso),
         by_hand("avro", "avro", bootstrap, avro),
         by_hand("into_avro", "avro", bootstrap, avro, bounded=False),
         "CREATE TEMPORARY TABLE `raw` (`value` BYTES) WITH ('connector' = 'kafka', 'topic' = "
         f"'trades', 'properties.bootstrap.servers' = '{bootstrap}', {BOUNDED}, 'format' = 'raw')",
-        *(
-            text.replace("'scan.startup.mode' = 'earliest-offset'", BOUNDED)
-            for text in input_ddl(found, CLOCK, kafka, "bench")
-        ),
-        dead_letters("bench", [found], {"market": LETTERS})[0].ddl(kafka),
+        *compiled(bootstrap),
         f"CREATE TEMPORARY TABLE nothing ({COLUMNS}) WITH ('connector' = 'blackhole')",
         "CREATE TEMPORARY TABLE nothing_raw (v BYTES) WITH ('connector' = 'blackhole')",
         "CREATE TEMPORARY TABLE minutes (symbol STRING, `minute` TIMESTAMP(3), low DOUBLE, "
@@ -159,16 +107,23 @@ def ddl(bootstrap: str, warehouse: Path) -> list[str]:
     ]
 
 
-def _ours() -> Input:
-    return Input(
-        "ours", "trades", (TRADE,), filtered=False, feed="market", known=("TradeExecuted",)
-    )
+def compiled(bootstrap: str) -> list[str]:
+    """The tables over topics as the operator writes them, read to the end."""
+    kafka = {"bootstrap.servers": bootstrap}
+    inputs = input_ddl(OURS, CLOCK, kafka, "bench")
+    letters = dead_letters("bench", [OURS], {"market": LETTERS})[0]
+    bounded = [text.replace("'scan.startup.mode' = 'earliest-offset'", BOUNDED) for text in inputs]
+    return [*bounded, letters.ddl(kafka)]
+
+
+def kept() -> str:
+    """The INSERT of what is no event, as the operator writes it."""
+    letters = dead_letters("bench", [OURS], {"market": LETTERS})[0].insert()
+    return f"INSERT INTO `{LETTERS}` (`value`, `headers`)\n{letters.query}"
 
 
 def jobs(rounds: int, queries: list[str], variants: list[str]) -> list[dict[str, Any]]:
     """Every measurement, in the order it is made; the first round warms up."""
-    letters = dead_letters("bench", [_ours()], {"market": LETTERS})[0].insert()
-    kept = f"INSERT INTO `{LETTERS}` (`value`, `headers`)\n{letters.query}"
     made: list[dict[str, Any]] = []
     for turn in range(rounds + 1):
         for query in queries:
@@ -182,7 +137,7 @@ def jobs(rounds: int, queries: list[str], variants: list[str]) -> list[dict[str,
                         "ddl": [create] if query == "land" else [],
                         "reuse": variant == "reuse",
                         "inserts": [QUERIES[query].format(input=source, table=table)]
-                        + ([kept] if source == "ours" else []),
+                        + ([kept()] if source == "ours" else []),
                     }
                 )
         raw: dict[str, Any] = {"name": ["read", "raw"], "turn": turn}
