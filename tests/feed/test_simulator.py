@@ -1,20 +1,26 @@
 """The exchange: the same for ever, plausible, and reachable at any point."""
 
+import asyncio
+import os
+import signal
 from collections import Counter
+from contextlib import suppress
 from itertools import pairwise
 
 import msgspec
 import picows
 import pytest
+import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tapehouse_feed.cli import _serve
 from tapehouse_feed.config import Faults, SimulatorSource
 from tapehouse_feed.continuity import Ledger
 from tapehouse_feed.session import DeadLetter, Deliver, Session
 from tapehouse_feed.simulator import Exchange, expected
 from tapehouse_feed.simulator.block import BLOCK, TRADES
 from tapehouse_feed.simulator.prices import price
-from tapehouse_feed.simulator.server import Simulator, encode, serve, stamp
+from tapehouse_feed.simulator.server import PORT, Simulator, encode, serve, stamp
 from tapehouse_tape.events import load_preset
 
 SYMBOLS = ("AAPL", "MSFT", "GOOG")
@@ -182,3 +188,19 @@ async def test_serving_from_where_the_client_asks(path: str, first: int) -> None
     welcome, *events = map(msgspec.json.decode, client.frames)
     assert "event_type" not in welcome
     assert [event["sequence"] for event in events] == list(range(first, last + 1))
+
+
+def test_it_ends_though_a_client_is_connected() -> None:
+    async def scene(host: str) -> None:
+        serving = asyncio.create_task(_serve(SimulatorSource(SYMBOLS), host))
+        while not serving.done():
+            with suppress(OSError):
+                await picows.ws_connect(Client, f"ws://{host}:{PORT}/")
+                break
+            await asyncio.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.wait_for(serving, 10)
+
+    # The loop of the program: another one does not wait for clients.
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(scene(f"127.85.250.{2 + os.getpid() % 250}"))

@@ -85,9 +85,9 @@ async def _serve(source: SimulatorSource, host: str) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     log.info("serving", extra={"url": f"ws://{host}:{server.PORT}/"})
-    async with serving:
-        await stop.wait()
-        serving.close()
+    await stop.wait()
+    # Its clients are not waited for: they would listen for ever.
+    serving.close()
 
 
 @main.group()
