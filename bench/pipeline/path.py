@@ -15,7 +15,8 @@ from typing import Any
 from tests.local.platform import Platform, running
 
 TABLE, TOPIC = "bronze.trades", "raw.trades"
-_TICKS = os.sysconf("SC_CLK_TCK")
+REST = "the rest"
+_TICKS, _PAGE = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
 _PARTS = {
     "bench.pipeline.exchange": "exchange",
     "tapehouse-feed bridge": "bridge",
@@ -48,7 +49,29 @@ class Load:
 
     def cpu(self) -> dict[str, float]:
         """Seconds of the processor that each part has used so far."""
-        return _used(str(self.platform.home), self.exchange.pid)
+        used: Counter[str] = Counter()
+        for part, fields in self._processes():
+            used[part] += int(fields[11]) + int(fields[12])
+        return {part: ticks / _TICKS for part, ticks in used.items()}
+
+    def memory(self) -> dict[str, float]:
+        """MiB that each part has in memory."""
+        pages: Counter[str] = Counter()
+        for part, fields in self._processes():
+            pages[part] += int(fields[21])
+        return {part: count * _PAGE / 2**20 for part, count in pages.items()}
+
+    def _processes(self) -> Iterator[tuple[str, list[str]]]:
+        """The part each process is of, and its line in `/proc` from the state on."""
+        home, own = str(self.platform.home), str(self.exchange.pid)
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                fields = (process / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue  # it has ended
+            if home in command or process.name == own:
+                yield next((p for mark, p in _PARTS.items() if mark in command), REST), fields
 
 
 @contextmanager
@@ -90,17 +113,3 @@ def _needed(jobs: Sequence[str], body: dict[str, Any]) -> bool:
     if body["kind"] == "StreamJob":
         return name in jobs
     return body["kind"] in ("Kafka", "KafkaNodePool") or name != "query"
-
-
-def _used(home: str, exchange: int) -> dict[str, float]:
-    used: Counter[str] = Counter()
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-            fields = (process / "stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue  # it has ended
-        if home in command or process.name == str(exchange):
-            part = next((name for mark, name in _PARTS.items() if mark in command), "the rest")
-            used[part] += int(fields[11]) + int(fields[12])
-    return {part: ticks / _TICKS for part, ticks in used.items()}
