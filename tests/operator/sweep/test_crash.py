@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.operator.sweep.learning import Learnt, deletions, learn, prepare
-from tests.operator.sweep.rig import Rig, rig
+from tests.operator.sweep.rig import LULL, Rig, rig
 from tests.operator.sweep.stories import SHORT, STORIES, Story, in_parallel
 from tests.support.apifaults import Stop, Stops
 from tests.support.controlplane import ApiServer
@@ -75,14 +75,16 @@ async def disturb(r: Rig, cases: list[Case]) -> None:
     seen = [case for case in cases if case.stop]
     crash = not all(case.stop and case.stop.goes_on for case in cases)
     with r.proxy.fault(Stops({case.namespace: case.stop for case in seen if case.stop})):
-        deeds = asyncio.create_task(happen(r, seen))
+        deeds = [asyncio.create_task(happen(r, seen))]
         await reached(r, seen)
         if crash:
             await r.operator.kill()
     if crash:
-        await happen(r, [case for case in cases if case.stop is None])
+        away = [case for case in cases if case.stop is None]
+        deeds.append(asyncio.create_task(happen(r, away)))
+        await asyncio.sleep(LULL)  # a deletion ends only after the operator is back
         await r.operator.start()
-    await deeds
+    await asyncio.gather(*deeds)
 
 
 async def reached(r: Rig, cases: list[Case]) -> None:

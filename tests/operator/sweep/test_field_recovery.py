@@ -34,6 +34,7 @@ SEED = int(os.environ.get("TAPEHOUSE_SEED", "7"))
 SAMPLE, BATCH = 60, 200
 ONE_WAY: Mapping[str, str] = {
     "TradeFeed spec.events[].fields[].required: deleted": "IncompatibleSchema",
+    "TradeFeed spec.events[].fields[].required: off": "IncompatibleSchema",
     "TradeFeed spec.schema.compatibility: other 2": "AcknowledgementRequired",
 }
 """Changes that are accepted and whose way back must be refused, since data was promised meanwhile:
