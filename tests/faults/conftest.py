@@ -5,11 +5,13 @@ from collections.abc import Iterator
 import pytest
 
 from tests.faults.catalogproxy import CatalogProxy
+from tests.faults.disk import small_disk
 from tests.faults.ledger import Ledger
 from tests.faults.scenario import bare_platform, start
 
 NET = "98"
 SEED = 23
+DISK = "6g"
 
 
 @pytest.fixture(scope="session")
@@ -23,6 +25,8 @@ def catalog_proxy() -> Iterator[CatalogProxy]:
 def ledger(
     tmp_path_factory: pytest.TempPathFactory, catalog_proxy: CatalogProxy
 ) -> Iterator[Ledger]:
-    home = tmp_path_factory.mktemp("faults")
-    with bare_platform(home, NET, {"catalogUri": catalog_proxy.uri}) as platform:
+    with (
+        small_disk(tmp_path_factory.mktemp("faults"), DISK) as home,
+        bare_platform(home, NET, {"catalogUri": catalog_proxy.uri}) as platform,
+    ):
         yield start(platform, "faults", SEED)

@@ -1,0 +1,74 @@
+"""The clocks of the feed, its job and the publisher jump: nothing is lost, nothing comes twice.
+
+The processes are started anew with a clock that the test sets; the operator is told to let their
+environment be (`driftPolicy: Ignore`). Control plane and broker keep the right time, as other
+machines would.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.faults.ledger import Ledger
+from tests.local.platform import Platform
+from tests.support.jumpingclock import JumpingClock
+
+pytestmark = pytest.mark.e2e
+
+JUMPS = (90, -90, 3_600, -3_600, 0)
+"""Seconds off the right time, one after the other."""
+
+
+def patched(platform: Platform, kind: str, name: str, patch: Any) -> None:
+    how = "json" if isinstance(patch, list) else "merge"
+    platform.kubectl("patch", kind, name, "--type", how, "-p", json.dumps(patch))
+
+
+def give(platform: Platform, kind: str, name: str, path: str, variables: dict[str, str]) -> None:
+    """Start the containers of a workload anew with more variables."""
+    pod: Any = platform.get(kind, name)
+    for part in path.split("/"):
+        pod = pod[part]
+    changes = []
+    for place, container in enumerate(pod["containers"]):
+        at = f"/{path}/containers/{place}/env"
+        if "env" not in container:
+            changes.append({"op": "add", "path": at, "value": []})
+        for variable, value in variables.items():
+            entry = {"name": variable, "value": value}
+            changes.append({"op": "add", "path": f"{at}/-", "value": entry})
+    patched(platform, kind, name, changes)
+
+
+@pytest.fixture
+def clock(ledger: Ledger, tmp_path: Path) -> Iterator[JumpingClock]:
+    """Of the whole path, from the exchange to readers; right again at the end."""
+    platform, name, clock = ledger.platform, ledger.name, JumpingClock(tmp_path)
+    for kind in ("tradefeed", "streamjob"):
+        patched(platform, kind, name, {"spec": {"driftPolicy": "Ignore"}})
+        platform.wait(kind, name)
+    give(platform, "deployment", f"{name}-feed", "spec/template/spec", clock.environment)
+    give(platform, "flinkdeployment", name, "spec/podTemplate/spec", clock.environment)
+    give(platform, "deployment", "publisher", "spec/template/spec", clock.environment)
+    ledger.grows(300)
+    yield clock
+    clock.jump(0)
+    for kind in ("tradefeed", "streamjob"):
+        patched(platform, kind, name, {"spec": {"driftPolicy": None}})
+    platform.kubectl("rollout", "undo", "deployment", "publisher")
+    for kind in ("tradefeed", "streamjob"):
+        platform.wait(kind, name)
+
+
+def test_the_clock_jumps(ledger: Ledger, clock: JumpingClock) -> None:
+    for seconds in JUMPS:
+        clock.jump(seconds)
+        time.sleep(3)
+        ledger.grows(300)
+    ledger.settles()
+    said = ledger.platform.condition("tradefeed", ledger.name, "GapOpen")
+    assert said.get("status") != "True", said
