@@ -58,7 +58,7 @@ class Ledger:
 
     def grows(self, more: int) -> None:
         """Wait until there are `more` rows than now."""
-        wanted = self.count() + more
+        wanted = eventually(self.count, SETTLE_SECONDS) + more
         eventually(lambda: self.count() >= wanted, SETTLE_SECONDS, every=1)
 
     def balances(self) -> None:
@@ -85,7 +85,7 @@ class Ledger:
 
     def settles(self) -> None:
         """Wait until the trades known to be sent by now are whole, then balance."""
-        goal = self.count()
+        goal = eventually(self.count, SETTLE_SECONDS)
 
         def whole() -> bool:
             self.balances()

@@ -1,5 +1,7 @@
 """The table of what runs: each component's state, process, log and endpoints, for all to see."""
 
+import asyncio
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -7,6 +9,9 @@ from typing import Any, Literal
 
 from tapehouse_laptop.state import State, read_json, write_json
 
+log = logging.getLogger(__name__)
+
+AGAIN_SECONDS = 1.0
 Phase = Literal["Starting", "Ready", "Failed", "Stopped"]
 
 
@@ -30,6 +35,7 @@ class Components:
     def __init__(self, state: State) -> None:
         self._path = components_file(state)
         self._rows: dict[str, Component] = {}
+        self._later: asyncio.TimerHandle | None = None
 
     @classmethod
     def fresh(cls, state: State) -> "Components":
@@ -57,16 +63,29 @@ class Components:
             row.log = str(log)
         if metrics is not None:
             row.metrics = metrics
-        self._write()
+        self._save()
 
     def remove(self, name: str) -> None:
         """Drop a row."""
         if self._rows.pop(name, None):
-            self._write()
+            self._save()
 
     def get(self, name: str) -> Component | None:
         """A row."""
         return self._rows.get(name)
+
+    def _save(self) -> None:
+        """Write the table, or later: no controller may end because the disk is full."""
+        try:
+            self._write()
+        except OSError as error:
+            if self._later is None:
+                log.warning("%s: %s; written when it can be", self._path, error)
+                self._later = asyncio.get_running_loop().call_later(AGAIN_SECONDS, self._retry)
+
+    def _retry(self) -> None:
+        self._later = None
+        self._save()
 
     def _write(self) -> None:
         rows: dict[str, Any] = {name: asdict(row) for name, row in self._rows.items()}
