@@ -37,7 +37,10 @@ def load_access(kubeconfig: str = "", context: str = "") -> Access:
         return _in_cluster()
     path = Path(explicit.split(os.pathsep)[0] or Path.home() / ".kube" / "config").expanduser()
     if not path.exists():
-        raise FileNotFoundError(f"no kubeconfig at {path}; set KUBECONFIG or start `tapehouse up`")
+        hint = (
+            "set KUBECONFIG; `tapehouse info` tells that of a platform started with `tapehouse up`"
+        )
+        raise FileNotFoundError(f"no kubeconfig at {path}: {hint}")
     return _from_kubeconfig(path, context)
 
 
