@@ -60,10 +60,9 @@ _LIST = Newest(
     name="alerts",
     time="triggered_at",
     id="alert_id",
-    fields="symbol, alert_type, severity, direction, price, baseline_price, pct_change, threshold,"
-    " epoch_us(triggered_at), message, alert_id",
-    make=Alert._make,
+    row=Alert,
     key=key,
+    columns=Alert._fields,
 )
 
 

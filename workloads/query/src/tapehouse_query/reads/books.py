@@ -35,11 +35,10 @@ _SILVER = Newest(
     name="books",
     time="timestamp",
     id="event_id",
-    fields="symbol, epoch_us(timestamp), best_bid_price, best_bid_qty, best_ask_price,"
-    " best_ask_qty, bid_depth, ask_depth, spread, mid_price, company_name, sector, event_id",
-    make=Book._make,
+    row=Book,
     key=key,
-    arrival="kafka_partition, kafka_offset",
+    columns=Book._fields,
+    arrival=("kafka_partition", "kafka_offset"),
 )
 
 
@@ -62,9 +61,9 @@ _BRONZE = Newest(
     fields=f"""symbol, epoch_us(timestamp), {_BID}[1].price, {_BID}[1].quantity, {_ASK}[1].price,
         {_ASK}[1].quantity, {_depth(_BID)}, {_depth(_ASK)}, {_ASK}[1].price - {_BID}[1].price,
         ({_ASK}[1].price + {_BID}[1].price) / 2, NULL, NULL, event_id""",
-    make=Book._make,
+    row=Book,
     key=key,
-    arrival="kafka_partition, kafka_offset",
+    arrival=("kafka_partition", "kafka_offset"),
 )
 
 

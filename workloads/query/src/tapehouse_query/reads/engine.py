@@ -23,6 +23,8 @@ T = TypeVar("T")
 _FEW = 50_000
 """Rows up to which one thread reads them: handing them out would cost more than reading them."""
 _FEW_MEMORY = "256MB"
+_LOST = (duckdb.IOException, OSError)
+"""What readers raise when a file is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +123,11 @@ class Engine:
         """A cached plan may name files that maintenance has just removed: plan once more."""
         try:
             return read(session)
-        except duckdb.IOException:
+        except _LOST:
             self.lake.expire()
         try:
             return read(session)
-        except duckdb.IOException as error:
+        except _LOST as error:
             raise UnavailableError("a data file cannot be read") from error
 
     def session(self) -> Session:

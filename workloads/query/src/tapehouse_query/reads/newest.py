@@ -4,11 +4,13 @@ A row's place in such a list is `(time, id)`, whatever the snapshot, so pages st
 arrives. A row that was received twice is shown as it arrived first.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from tapehouse_query import metrics
+from tapehouse_query.reads import few
 from tapehouse_query.reads.conditions import Before, Condition, TimeRange, matching, where
 from tapehouse_query.reads.engine import Session
 from tapehouse_query.reads.files import File
@@ -31,13 +33,16 @@ class Newest(Generic[RowT]):
     """Column of the time, a timestamptz."""
     id: str
     """Column that tells apart rows of the same time."""
-    fields: str
-    """SQL of the row's values."""
-    make: Callable[[Sequence[Any]], RowT]
+    row: type[RowT]
+    """A named tuple."""
     key: Callable[[RowT], tuple[int, str]]
     """The sort key: microseconds and id."""
-    arrival: str = ""
-    """SQL of the order of arrival among repetitions."""
+    columns: tuple[str, ...] = ()
+    """Columns that are the row's values, where they are no more than that."""
+    fields: str = ""
+    """SQL of the row's values, where some have to be computed."""
+    arrival: tuple[str, ...] = ()
+    """Columns of the order of arrival among repetitions."""
 
     def page(
         self,
@@ -87,7 +92,7 @@ class Newest(Generic[RowT]):
         files = self._files(snapshot, conditions)
         found: list[RowT] = []
         opened = 0
-        for batch in _batches(files, rows=(4 if _selective(conditions) else 2) * want):
+        for batch in self._runs(files, conditions, want):
             more = self._query(session, snapshot, batch, conditions, want)
             found = self._merge(found, more, want) if found else more
             opened += len(batch)
@@ -106,6 +111,25 @@ class Newest(Generic[RowT]):
     def _upper(self, file: File) -> float:
         return float(file.upper.get(self.time, "inf"))
 
+    def _lower(self, file: File) -> float:
+        return float(file.lower.get(self.time, "-inf"))
+
+    def _runs(
+        self, files: Sequence[File], conditions: Sequence[Condition], want: int
+    ) -> Iterator[list[File]]:
+        """The files in runs to open at once, the first with a page's rows if only bounds decide."""
+        if any(one.parameters() for one in conditions):
+            yield from _batches(files, rows=(4 if _selective(conditions) else 2) * want)
+            return
+        held, floor = 0, float("-inf")
+        for file in sorted(files, key=self._lower, reverse=True):
+            held, floor = held + file.rows, self._lower(file)
+            if held >= want + _SPARE:
+                break
+        first = [file for file in files if self._upper(file) >= floor]
+        yield first
+        yield from _batches(files[len(first) :], rows=4 * want)
+
     def _query(
         self,
         session: Session,
@@ -116,18 +140,37 @@ class Newest(Generic[RowT]):
     ) -> list[RowT]:
         if not files:
             return []
-        condition, parameters = where(conditions)
-        order = f'"{self.time}" DESC, "{self.id}" DESC{self.arrival and ", " + self.arrival}'
+        first = self._first(session, snapshot, files, conditions)
+        make = partial(tuple.__new__, self.row)  # as `_make` does, without a call in Python
         limit = want + _SPARE
         while True:
-            sql = _select(snapshot, files, self.fields, condition)
-            rows = session.rows(f"{sql} ORDER BY {order} LIMIT {limit}", parameters, files)
-            found = list(map(self.make, rows))
+            found = list(map(make, first(limit)))
+            whole = len(found) < limit
             if len(set(map(self.key, found))) < len(found):
                 found = self._merge([], found, want)
-            if len(found) >= want or len(rows) < limit:
+            if len(found) >= want or whole:
                 return found[:want]
             limit *= 2
+
+    def _first(
+        self,
+        session: Session,
+        snapshot: Snapshot,
+        files: Sequence[File],
+        conditions: Sequence[Condition],
+    ) -> Callable[[int], Iterable[Iterable[Any]]]:
+        """What gives the first so many rows of these files."""
+        if self.columns and few.suits(files, conditions):
+            places = self.time, self.id, *self.arrival
+            return few.Sorted(snapshot, files, self.columns, conditions, places).first
+        condition, parameters = where(conditions)
+        order = ", ".join((f'"{self.time}" DESC', f'"{self.id}" DESC', *self.arrival))
+        sql = f"{_select(snapshot, files, self._fields(), condition)} ORDER BY {order}"
+        return lambda limit: session.rows(f"{sql} LIMIT {limit}", parameters, files)
+
+    def _fields(self) -> str:
+        plain = (f'epoch_us("{n}")' if n == self.time else f'"{n}"' for n in self.columns)
+        return self.fields or ", ".join(plain)
 
     def _merge(self, found: list[RowT], more: list[RowT], want: int) -> list[RowT]:
         """The first of each key, in order."""

@@ -4,12 +4,13 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Generic, TypeVar, cast
 
 RowT = TypeVar("RowT")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Page(Generic[RowT]):
     """Rows in the order of their list, and whether more follow."""
 
@@ -17,6 +18,11 @@ class Page(Generic[RowT]):
     more: bool
     encoded: dict[Hashable, bytes] = field(default_factory=dict)
     """JSON that has been made of the rows, by what was selected."""
+
+    @cached_property
+    def columns(self) -> Sequence[Sequence[Any]]:
+        """The values of the rows, column by column; no column where there are no rows."""
+        return list(zip(*cast("Sequence[Sequence[Any]]", self.rows), strict=True))
 
 
 def cut(found: Sequence[RowT], size: int) -> Page[RowT]:

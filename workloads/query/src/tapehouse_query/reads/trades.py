@@ -61,11 +61,10 @@ _LIST = Newest(
     name="trades",
     time="timestamp",
     id="trade_id",
-    fields="trade_id, symbol, price, quantity, buy_order_id, sell_order_id, buyer_agent_id,"
-    " seller_agent_id, is_aggressive_buy, epoch_us(timestamp), company_name, sector",
-    make=Trade._make,
+    row=Trade,
     key=key,
-    arrival="kafka_partition, kafka_offset",
+    columns=Trade._fields,
+    arrival=("kafka_partition", "kafka_offset"),
 )
 
 

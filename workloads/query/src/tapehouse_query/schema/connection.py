@@ -27,7 +27,8 @@ class Column:
     """A field of a node that is a value of its row: where, and how it is written."""
 
     position: int
-    convert: Callable[[Any], Any] | None = None
+    convert: Callable[[Sequence[Any]], Sequence[Any]] | None = None
+    """Makes what is written of the values of a column."""
     certain: bool = True
     """False when a null in the row makes the field's resolver look elsewhere."""
 
@@ -108,7 +109,7 @@ class Connection(Generic[NodeT]):
 
 
 def plain_columns(
-    row: type[tuple[Any, ...]], **converters: Callable[[Any], Any]
+    row: type[tuple[Any, ...]], **converters: Callable[[Sequence[Any]], Sequence[Any]]
 ) -> Mapping[str, Column]:
     """The columns of a named tuple, by their names in GraphQL."""
     names: Sequence[str] = row._fields  # type: ignore[attr-defined]

@@ -34,13 +34,15 @@ class _Leaf:
 
     def values(self, rows: Rows[Any, Any]) -> Values | None:
         """One value per row; None where a null is not allowed."""
-        at, convert = self.column.position, self.column.convert
-        found = [row[at] for row in rows.page.rows]
+        convert = self.column.convert
+        found = rows.page.columns[self.column.position]
         if None in found:
             if not self.nullable:
                 return None
-            return found if convert is None else [None if v is None else convert(v) for v in found]
-        return found if convert is None else map(convert, found)
+            if convert is not None:
+                known = iter(convert([value for value in found if value is not None]))
+                return [None if value is None else next(known) for value in found]
+        return found if convert is None else convert(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,8 @@ class FastExecutor(StrawberryGraphQLCoreExecutionContext):
         position_context: Any,
     ) -> Any:
         """The completed list; JSON where the caller will write JSON."""
-        if isinstance(result, Rows) and getattr(self.context_value, "writes_json", False):
+        plain = isinstance(result, Rows) and bool(result.page.rows)
+        if plain and getattr(self.context_value, "writes_json", False):
             edge = cast("GraphQLObjectType", get_named_type(return_type))
             wanted = self._edge(edge, field_details_list, result)
             if wanted is not None and (short := _json(wanted, result)) is not None:

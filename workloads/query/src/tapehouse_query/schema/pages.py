@@ -4,7 +4,7 @@ from tapehouse_query import cursor
 from tapehouse_query.reads import alerts, candles, daily, symbols, trades
 from tapehouse_query.reads.pages import Page
 from tapehouse_query.schema.connection import Rows, plain_columns
-from tapehouse_query.schema.scalars import format_time
+from tapehouse_query.schema.scalars import format_times
 from tapehouse_query.schema.types import (
     DailySummary,
     MinuteCandle,
@@ -13,11 +13,11 @@ from tapehouse_query.schema.types import (
     TradeAlert,
 )
 
-_TRADE = plain_columns(trades.Trade, timestamp=format_time)
-_CANDLE = plain_columns(candles.Candle, timestamp=format_time)
+_TRADE = plain_columns(trades.Trade, timestamp=format_times)
+_CANDLE = plain_columns(candles.Candle, timestamp=format_times)
 _SUMMARY = plain_columns(daily.Summary)
 _SYMBOL = plain_columns(symbols.Instrument)
-_ALERT = plain_columns(alerts.Alert, triggered_at=format_time)
+_ALERT = plain_columns(alerts.Alert, triggered_at=format_times)
 
 
 def trade_rows(page: Page[trades.Trade]) -> Rows[trades.Trade, Trade]:

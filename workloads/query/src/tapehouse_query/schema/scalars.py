@@ -1,10 +1,12 @@
 """Scalars: times, days and 64-bit integers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, NewType
 
+import numpy as np
 import strawberry
 from strawberry.types.scalar import ScalarDefinition
 
@@ -47,6 +49,12 @@ def format_time(micros: int) -> str:
 def _format_minute(minute: int) -> str:
     """Lists hold many times of few minutes."""
     return (_NAIVE_EPOCH + timedelta(minutes=minute)).isoformat(timespec="minutes")
+
+
+def format_times(micros: Sequence[int]) -> list[str]:
+    """`format_time` of many."""
+    moments = np.array(micros, "datetime64[us]")
+    return [f"{text}Z" for text in np.datetime_as_string(moments).tolist()]
 
 
 def parse_bound(value: Any) -> Bound:

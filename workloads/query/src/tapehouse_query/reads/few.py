@@ -1,0 +1,120 @@
+"""Few rows, by Arrow: DuckDB plans a query for longer than Arrow reads, filters and sorts them.
+
+What is found is what DuckDB finds with the same conditions over the same files.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyiceberg.io.pyarrow import schema_to_pyarrow
+from pyiceberg.types import NestedField, TimestamptzType
+
+from tapehouse_query import metrics
+from tapehouse_query.reads.conditions import Before, Condition, OneOf, Range, TimeRange
+from tapehouse_query.reads.files import File
+from tapehouse_query.reads.lake import Snapshot
+
+_FEW = 20_000
+"""Rows of all files up to which Arrow is the faster one."""
+_FIELD_ID = b"PARQUET:field_id"
+_NOWHERE, _NO_ID = -1, -2
+
+
+def suits(files: Sequence[File], conditions: Sequence[Condition]) -> bool:
+    """Whether to read these here: few rows, on disks of this machine, with conditions that mean the
+    same to Arrow as to DuckDB, to which NaN is the largest number."""
+    return (
+        sum(file.rows for file in files) <= _FEW
+        and all(file.path.startswith("/") for file in files)
+        and not any(isinstance(one, Range) and one.parameters() for one in conditions)
+    )
+
+
+class Sorted:
+    """The rows of some files with these conditions; times are in microseconds.
+
+    `order` begins with two columns that are descending; the others are ascending.
+
+    Raises:
+        OSError: a file is not there.
+    """
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        files: Sequence[File],
+        columns: Sequence[str],
+        conditions: Sequence[Condition],
+        order: Sequence[str],
+    ) -> None:
+        used = [one.column for one in conditions if isinstance(one, TimeRange | OneOf)]
+        names = list(dict.fromkeys((*columns, *order, *used)))
+        fields = {field.name: field for field in snapshot.schema.fields}
+        sources = [_Source(name, fields.get(name)) for name in names]
+        metrics.FILES.inc(len(files))
+        table = pa.concat_tables(_read(file, sources) for file in files)
+        for condition in conditions:
+            table = _matching(table, condition)
+        ways = ["descending", "descending", *["ascending"] * (len(order) - 2)]
+        self._places = pc.sort_indices(table, sort_keys=list(zip(order, ways, strict=True)))
+        self._table = table.select(columns)
+
+    def first(self, limit: int) -> Iterable[tuple[Any, ...]]:
+        """At most so many rows, in order."""
+        rows = self._table.take(self._places[:limit])
+        metrics.ROWS.inc(rows.num_rows)
+        return zip(*(column.to_pylist() for column in rows.columns), strict=True)
+
+
+class _Source:
+    """Where a column comes from: names break when a column is renamed, field ids do not."""
+
+    def __init__(self, name: str, field: NestedField | None) -> None:
+        self.name = name
+        self.id = field.field_id if field else _NOWHERE
+        self._type = schema_to_pyarrow(field.field_type) if field else pa.string()
+        self._time = bool(field and isinstance(field.field_type, TimestamptzType))
+
+    def typed(self, column: Any) -> Any:
+        """The column as the table has it now, times as numbers."""
+        column = column if column.type == self._type else column.cast(self._type)
+        return column.cast(pa.int64()) if self._time else column
+
+
+def _read(file: File, sources: Sequence[_Source]) -> pa.Table:
+    metadata, stored = _footer(file.path)
+    there = {source.name: stored[source.id] for source in sources if source.id in stored}
+    with pq.ParquetFile(file.path, metadata=metadata, pre_buffer=False) as parquet:
+        read = parquet.read(list(there.values()), use_threads=False)
+    none = pa.nulls(read.num_rows)
+    return pa.table(
+        {s.name: s.typed(read[there[s.name]] if s.name in there else none) for s in sources}
+    )
+
+
+@lru_cache(maxsize=256)
+def _footer(path: str) -> tuple[pq.FileMetaData, dict[int, str]]:
+    """A file's metadata, and its columns by field id; files never change."""
+    metadata = pq.read_metadata(path)
+    fields = metadata.schema.to_arrow_schema()
+    return metadata, {int((f.metadata or {}).get(_FIELD_ID, _NO_ID)): f.name for f in fields}
+
+
+def _matching(table: pa.Table, condition: Condition) -> pa.Table:
+    match condition:
+        case TimeRange(column, low, high):
+            for compare, bound in ((pc.greater_equal, low), (pc.less_equal, high)):
+                if bound is not None:
+                    table = table.filter(compare(table[column], bound))
+        case OneOf(column, values):
+            wanted = pa.array(values, table[column].type)
+            table = table.filter(pc.is_in(table[column], value_set=wanted))
+        case Before(time_column, id_column, time, id):
+            times, ids = table[time_column], table[id_column]
+            tied = pc.and_kleene(pc.equal(times, time), pc.less(ids, id))
+            table = table.filter(pc.or_kleene(pc.less(times, time), tied))
+    return table
