@@ -51,19 +51,21 @@ async def prepare(kube: Kube, namespaces: Iterable[str]) -> None:
     """
     await _refuse_other_nodes(kube)
     definitions = [*vendorcrds.manifests(), *repository.crds()]
-    for definition in definitions:
-        await kube.apply(CRDS, definition)
-    for namespace in namespaces:
-        manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
-        await kube.apply(NAMESPACES, manifest)
+    await asyncio.gather(
+        *(kube.apply(CRDS, definition) for definition in definitions),
+        *(kube.apply(NAMESPACES, _namespace(name)) for name in namespaces),
+    )
     try:
         async with asyncio.timeout(ESTABLISH_TIMEOUT):
-            for definition in definitions:
-                await _established(kube, Key.of(definition))
+            await asyncio.gather(*(_established(kube, Key.of(x)) for x in definitions))
     except TimeoutError:
         raise LaptopError(
             "the API server does not serve the CRDs; see kube-apiserver's log"
         ) from None
+
+
+def _namespace(name: str) -> Manifest:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
 
 
 async def _established(kube: Kube, key: Key) -> None:
@@ -87,12 +89,7 @@ async def _refuse_other_nodes(kube: Kube) -> None:
 
 async def admit_operator(kube: Kube, state: State, rules: list[Manifest]) -> Path:
     """Grant the operator its rights and write its kubeconfig: a token, not the administrator's."""
-    namespace = {
-        "apiVersion": "v1",
-        "kind": "Namespace",
-        "metadata": {"name": OPERATOR.namespace},
-    }
-    await kube.apply(NAMESPACES, namespace)
+    await kube.apply(NAMESPACES, _namespace(OPERATOR.namespace))
     for item in rules:
         await kube.apply(RBAC[item["kind"]], item)
     token = await kube.token(OPERATOR, TOKEN_SECONDS)

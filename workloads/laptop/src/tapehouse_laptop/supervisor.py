@@ -23,6 +23,7 @@ from tapehouse_laptop.components import Components
 from tapehouse_laptop.context import Context
 from tapehouse_laptop.controller import BACKOFF
 from tapehouse_laptop.controlplane import binaries, given
+from tapehouse_laptop.controlplane.binaries import Binaries
 from tapehouse_laptop.controlplane.plane import ControlPlane
 from tapehouse_laptop.errors import LaptopError
 from tapehouse_laptop.flink import controller as flink
@@ -42,6 +43,7 @@ CONTROLLERS: dict[str, Callable[[Context], Awaitable[None]]] = {
     "flink": flink.run,
 }
 """In the order of starting; stopped in reverse."""
+OPERATOR = "operator"
 OPERATOR_PORT = 9104
 OPERATOR_TIMEOUT = 120.0
 OPERATOR_MODULE = "tapehouse_operator.shell.cli"
@@ -105,7 +107,6 @@ class Supervisor:
             await asyncio.wait([starting, waiting], return_when=asyncio.FIRST_COMPLETED)
             if starting.done():
                 starting.result()
-                self._become("Running")
                 await waiting
         finally:
             starting.cancel()
@@ -118,21 +119,32 @@ class Supervisor:
         self.installation.write(self.state)
 
     async def _start(self) -> None:
+        """Resources can be applied once the phase is Running; the operator comes after that."""
+        rules = asyncio.create_task(asyncio.to_thread(operator_rules, self.installation.namespaces))
         programs = binaries.find_or_build()
         net = Net.parse(self.installation.net)
-        if context := given.given_context():
-            given.adopt(context, self.state, programs["kubectl"])
-        else:
-            plane = ControlPlane(self.state, net, programs, self.components)
-            self._stops.append(plane.stop)
-            await plane.start()
-        kube = Kube.connect(self.state.kubeconfig)
-        self._stops.append(kube.close)
-        await bootstrap.prepare(kube, self.installation.namespaces)
+        kube = await self._serve(programs, net)
         ctx = Context(kube, net, self.state, self.components)
         for name, controller in CONTROLLERS.items():
             self._start_controller(name, controller, ctx)
-        await self._start_operator(kube, net)
+        self.components.set(OPERATOR, "Starting")
+        self._become("Running")
+        await self._start_operator(kube, net, await rules)
+
+    async def _serve(self, programs: Binaries, net: Net) -> Kube:
+        """An API server that knows all kinds and namespaces."""
+        plane = ControlPlane(self.state, net, programs, self.components)
+        context = given.given_context()
+        if context:
+            given.adopt(context, self.state, programs["kubectl"])
+        else:
+            self._stops.append(plane.stop)
+            await plane.serve()
+        kube = Kube.connect(self.state.kubeconfig)
+        self._stops.append(kube.close)
+        prepared = bootstrap.prepare(kube, self.installation.namespaces)
+        await asyncio.gather(prepared, *([] if context else [plane.control()]))
+        return kube
 
     def _start_controller(
         self, name: str, controller: Callable[[Context], Awaitable[None]], ctx: Context
@@ -145,12 +157,11 @@ class Supervisor:
 
         self._stops.append(stop)
 
-    async def _start_operator(self, kube: Kube, net: Net) -> None:
-        rules = await asyncio.to_thread(operator_rules, self.installation.namespaces)
+    async def _start_operator(self, kube: Kube, net: Net, rules: list[Manifest]) -> None:
         kubeconfig = await bootstrap.admit_operator(kube, self.state, rules)
         url = f"http://{net.control_plane}:{OPERATOR_PORT}"
         service = Service(
-            "operator",
+            OPERATOR,
             operator_command(self.installation.namespaces),
             answers(f"{url}/healthz"),
             {

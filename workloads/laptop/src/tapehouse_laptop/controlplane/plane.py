@@ -63,7 +63,16 @@ class ControlPlane:
         return Access.load(self.state.kubeconfig).tls
 
     async def start(self) -> None:
-        """Start all four; returns when they are ready and the kubeconfig is written.
+        """Start all four; returns when they are ready.
+
+        Raises:
+            LaptopError: one of them did not become ready.
+        """
+        await self.serve()
+        await self.control()
+
+    async def serve(self) -> None:
+        """Start etcd and the API server; returns when it serves and the kubeconfig is written.
 
         Raises:
             LaptopError: one of them did not become ready.
@@ -75,6 +84,13 @@ class ControlPlane:
             write_atomically(self._kubeconfig_of(client), self._pki.kubeconfig(self.server, client))
         await self._start(self._etcd())
         await self._start(self._api_server())
+
+    async def control(self) -> None:
+        """Start controller manager and scheduler; returns when they work.
+
+        Raises:
+            LaptopError: one of them did not become ready.
+        """
         await asyncio.gather(
             self._start(self._controller_manager()), self._start(self._scheduler())
         )

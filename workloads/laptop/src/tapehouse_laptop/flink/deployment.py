@@ -25,7 +25,7 @@ SILENT_SECONDS = 60.0
 """A JobManager that has not answered for so long is taken for dead."""
 STOP_ATTEMPTS = 3
 BACKOFF = (2.0, 60.0)
-MISSING_SECONDS = 1.0
+MISSING_SECONDS = 0.3
 CANCELLED = "cancelled from outside; change spec.restartNonce to start it again"
 
 

@@ -23,7 +23,9 @@ MESSAGE_PATH = "/dev/termination-log"
 MESSAGE_LIMIT, FALLBACK_LIMIT, FALLBACK_LINES = 4096, 2048, 80
 SETTLED = 600.0
 """A container that ran this long starts from no pause again, in seconds."""
-RETRY = 2.0
+RETRY = 0.5
+EAGER = 0.3
+"""Seconds between the probes of a container that has not been ready yet."""
 CANNOT_RUN = 128
 
 
@@ -202,7 +204,9 @@ class Container:
             if verdict == self._started_up and passed:
                 self._probe_running(target)
 
-        self._background(probes.watch(probe, target, report))
+        # Only readiness: more probes at the start must not use up the failures of the others.
+        eager = EAGER if verdict == self._became_ready else 0.0
+        self._background(probes.watch(probe, target, report, eager))
 
     def _background(self, work: Coroutine[Any, Any, None]) -> None:
         """Something that goes on as long as the process does."""

@@ -37,8 +37,11 @@ Report = Callable[[bool, str], Awaitable[None]]
 """Called with the new verdict and the last message whenever the verdict changes."""
 
 
-async def watch(probe: Manifest, target: Target, report: Report) -> None:
-    """Probe for ever; report each time a threshold turns the verdict, at first from unknown."""
+async def watch(probe: Manifest, target: Target, report: Report, eager: float = 0.0) -> None:
+    """Probe for ever; report each time a threshold turns the verdict, at first from unknown.
+
+    Until it first passes it is tried every `eager` seconds, if given: someone waits for it.
+    """
     await asyncio.sleep(probe.get("initialDelaySeconds", 0))
     needed = {
         True: probe.get("successThreshold", 1),
@@ -53,7 +56,10 @@ async def watch(probe: Manifest, target: Target, report: Report) -> None:
         if outcome.passed != verdict and row >= needed[outcome.passed]:
             verdict = outcome.passed
             await report(verdict, outcome.message)
-        await asyncio.sleep(probe.get("periodSeconds", 10))
+        usual = probe.get("periodSeconds", 10)
+        if verdict:
+            eager = 0.0
+        await asyncio.sleep(min(eager, usual) if eager else usual)
 
 
 async def once(probe: Manifest, target: Target) -> Outcome:
