@@ -14,6 +14,7 @@ FUNCTIONS = SOURCES.parent / "streams" / "java"
 """The functions that stream jobs add to Flink's own SQL."""
 COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 RELEASE = "17"
+PLANNER_LOADER, PLANNER = "flink-table-planner-loader", "flink-table-planner.jar"
 SERVICES = "META-INF/services"
 """Where Java looks for what a library adds to others: formats of tables."""
 
@@ -30,6 +31,26 @@ def flink(progress: cache.Progress = cache.silent) -> Path:
     return _with_program("flink", FUNCTIONS, sorted(wheel), progress)
 
 
+def flink_home(progress: cache.Progress = cache.silent) -> Path:
+    """The jars of the PyFlink wheel, with the planner itself in place of its loader.
+
+    The loader unpacks 45 MB at every start, and what it loads cannot be archived.
+    """
+    environment = toolchain.streams_environment()
+    wheel = sorted(environment.glob("lib/python*/site-packages/pyflink/lib/*.jar"))
+    digest = cache.digest_of(*map(str, wheel))
+    return cache.entry("flink-home", digest, lambda at: _link_flink(wheel, at), progress)
+
+
+def _link_flink(wheel: list[Path], target: Path) -> None:
+    for jar in wheel:
+        if PLANNER_LOADER in jar.name:
+            with zipfile.ZipFile(jar) as archive:
+                archive.extract(PLANNER, target)
+        else:
+            (target / jar.name).symlink_to(jar)
+
+
 def catalog(progress: cache.Progress = cache.silent) -> Path:
     """The directory of the Iceberg REST catalog's jars, this project's own among them."""
     return _with_program("catalog", SOURCES / "java" / "catalog", [], progress)
@@ -41,7 +62,7 @@ def prepare(progress: cache.Progress = cache.silent) -> None:
     Raises:
         LaptopError: no Java, no Maven, or a download failed.
     """
-    for prepared in (kafka, flink, catalog):
+    for prepared in (kafka, flink, flink_home, catalog):
         prepared(progress)
 
 

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache as cache_calls
 from pathlib import Path
 
 from tapehouse_laptop import cache
@@ -28,6 +29,8 @@ class Java:
 
     executable: Path
     version: int
+    build: str
+    """What it says of itself."""
 
     @property
     def compiler(self) -> Path | None:
@@ -48,10 +51,12 @@ def java() -> Java:
     found = str(Path(home) / "bin" / "java") if home else shutil.which("java")
     if found is None:
         raise LaptopError(f"no Java found: Kafka and Flink need it; {INSTALL_JAVA}")
-    version = _java_version(found)
+    executable = Path(found).resolve()
+    build = _java_build(executable)
+    version = _java_version(executable, build)
     if version < JAVA_MINIMUM:
         raise LaptopError(f"{found} is Java {version}, which is too old; {INSTALL_JAVA}")
-    return Java(Path(found).resolve(), version)
+    return Java(executable, version, build)
 
 
 def streams_environment() -> Path:
@@ -68,8 +73,12 @@ def streams_environment() -> Path:
     return home
 
 
-def _java_version(executable: str) -> int:
-    said = _output([executable, "-version"])
+@cache_calls
+def _java_build(executable: Path) -> str:
+    return _output([str(executable), "-version"])
+
+
+def _java_version(executable: Path, said: str) -> int:
     match = re.search(r'version "(?:1\.)?(\d+)', said)
     if match is None:
         first = said.strip().splitlines()[:1]

@@ -1,51 +1,40 @@
 """Plans every statement of a compiled job without running it: `python -m tapehouse_streams.check`.
 
-Exit code 0 when Flink can plan them all; otherwise 1, with the first error as termination message
-`{"path", "value", "remedy"}`. Needs the catalog for the tables' schemas, but neither Kafka nor a
-cluster.
+Exit code 0 when Flink can plan them all, or could before; otherwise 1, with the first error as
+termination message `{"path", "value", "remedy"}`. Needs the catalog for the tables' schemas, but
+neither Kafka nor a cluster.
 """
 
+import importlib
 import sys
 from pathlib import Path
 
-from pyflink.table import TableEnvironment
+from tapehouse_streams import home
+from tapehouse_streams.job import JobError, conclude, default_path, read
+from tapehouse_streams.verdicts import Verdict
 
-from tapehouse_streams import flinksql, home
-from tapehouse_streams.job import Job, JobError, conclude, default_path, read
-from tapehouse_streams.messages import explained
-
-ALONE = {"execution.target": "local"}
+PLANNING = "tapehouse_streams.planning"
+"""Named, not imported: what has been planned before needs no Flink."""
 
 
-def check(job: Job) -> None:
-    """Plan the statements as the one job they will be; one that fails is then found alone.
+def check(path: Path) -> None:
+    """Plan the job in a file unless that has been done before.
 
     Raises:
-        JobError: Flink cannot plan one of them.
+        JobError: it is not a job, the catalog does not answer, or Flink cannot plan it.
     """
-    tables = flinksql.environment(job, ALONE)
-    together = flinksql.statements(tables, job)
-    try:
-        together.explain()
-    except Exception as error:
-        _plan_each(tables, job)
-        raise explained(error, ";\n".join(job.inserts), "spec.sql") from error
-
-
-def _plan_each(tables: TableEnvironment, job: Job) -> None:
-    for number, statement in enumerate(job.inserts):
-        try:
-            tables.explain_sql(flinksql.through_view(tables, number, statement))
-        except Exception as error:
-            raise explained(error, statement, "spec.sql") from error
+    job = read(path)
+    verdict = Verdict.of(job)
+    if not verdict.known:
+        importlib.import_module(PLANNING).plan(job)
+        verdict.remember()
 
 
 def main() -> None:
     """Check the job in the given file, by default this Pod's."""
     home.settle()
-    path = Path(sys.argv[1]) if len(sys.argv) > 1 else default_path()
     try:
-        check(read(path))
+        check(Path(sys.argv[1]) if len(sys.argv) > 1 else default_path())
     except JobError as error:
         conclude(error)
         sys.exit(f"tapehouse-streams: {error}")

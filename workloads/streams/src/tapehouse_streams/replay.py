@@ -17,9 +17,9 @@ from pyflink.java_gateway import get_gateway
 from pyflink.table import EnvironmentSettings, TableEnvironment
 
 from tapehouse_streams import flinksql, home
-from tapehouse_streams.check import ALONE
 from tapehouse_streams.job import Job, JobError, read
 from tapehouse_streams.messages import cause, explained
+from tapehouse_streams.planning import ALONE
 
 ONE_AFTER_ANOTHER = {
     **ALONE,

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from tapehouse_laptop import jvm
 from tapehouse_laptop.flink.config import LOG4J, config_yaml
 from tapehouse_laptop.flink.errors import StartError
 from tapehouse_laptop.flink.memory import Memory
@@ -18,8 +19,6 @@ log = logging.getLogger(__name__)
 
 SUBMIT_SECONDS = 180.0
 RESTART_PAUSE = 1.0
-LIGHT = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
-"""For the JobManager: no row passes through it, and half its start is compiling."""
 CRASH = "-XX:+ExitOnOutOfMemoryError"
 
 
@@ -33,6 +32,7 @@ class Cluster:
         self._place = place
         self._name = name
         self._logs = logs
+        self._archive = jvm.archived(jvm.FLINK)
         self._tasks: list[asyncio.Task[None]] = []
         self._job_manager: Process | None = None
 
@@ -59,12 +59,13 @@ class Cluster:
         write_atomically(conf / "log4j.properties", LOG4J)
         memory = Memory(self._state, self._wheel, conf, configuration)
         options, arguments = await memory.parameters("JM")
-        options = [*LIGHT, *options]
+        options = [*jvm.BRIEF, *options]
         self._job_manager = await self._java(
             "jobmanager", options, JOB_MANAGER, arguments, environment
         )
         self._tasks.append(asyncio.create_task(self._watch(self._job_manager, changed)))
         options, arguments = await memory.parameters("TM")
+        options = [*jvm.PATIENT, *options]
         for number in range(task_managers):
             keep = self._keep_task_manager(number, options, arguments, environment, changed)
             self._tasks.append(asyncio.create_task(keep))
@@ -157,8 +158,8 @@ class Cluster:
             f"-Dlog4j.configurationFile={conf / 'log4j.properties'}",
         ]
         own = [CRASH, temporary(self._place.scratch), *wheel.java_options, *logging_options]
-        jvm = [*options, *own, "-cp", wheel.class_path()]
-        argv: list[str | Path] = [wheel.java, *jvm, main, "--configDir", conf, *arguments]
+        own = [*self._archive, *own, "-cp", wheel.class_path()]
+        argv: list[str | Path] = [wheel.java, *options, *own, main, "--configDir", conf, *arguments]
         return await Process.start(
             self._state,
             f"flink/{self._name}/{name}",
@@ -171,5 +172,5 @@ class Cluster:
         place = self._place
         return {
             **environment,
-            **self._wheel.client_environment(place.conf, self._logs, place.scratch),
+            **self._wheel.client_environment(place.conf, self._logs, place.scratch, self._archive),
         }

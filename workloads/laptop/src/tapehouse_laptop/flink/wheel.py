@@ -5,14 +5,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tapehouse_laptop import jars, toolchain
+from tapehouse_laptop import jars, jvm, toolchain
 from tapehouse_laptop.errors import LaptopError
 from tapehouse_laptop.flink.config import module_options
 
 JOB_MANAGER = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
 TASK_MANAGER = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
 MEMORY_TOOL = "org.apache.flink.runtime.util.bash.BashJavaUtils"
-CLIENT_HEAP = "-Xmx512m -Xms64m -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
+CLIENT_HEAP = ("-Xmx512m", "-Xms64m")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +22,10 @@ class Wheel:
     python: Path
     home: Path
     """The package directory, which is a FLINK_HOME."""
-    libraries: tuple[Path, ...]
-    """Directories of connectors and functions."""
+    lib: Path
+    """Flink's own jars."""
+    libraries: Path
+    """Connectors and functions."""
     java: Path
     java_options: tuple[str, ...]
 
@@ -42,14 +44,13 @@ class Wheel:
         options = module_options(found[0].read_text())
         java = toolchain.java().executable
         python = environment / "bin" / "python"
-        return cls(python, home, (jars.flink(),), java, tuple(options))
+        return cls(python, home, jars.flink_home(), jars.flink(), java, tuple(options))
 
-    def class_path(self, *more: Path) -> str:
-        """All jars of Flink, connectors and functions."""
-        return os.pathsep.join(map(str, (*(f"{d}/*" for d in self._directories()), *more)))
-
-    def _directories(self) -> Iterable[Path]:
-        return (self.home / "lib", *self.libraries)
+    def class_path(self) -> str:
+        """All jars of Flink, connectors and functions: as PyFlink's own JVM has them, in its order,
+        so that one archive serves all."""
+        python = (self.home / "opt").glob("flink-python*.jar")
+        return os.pathsep.join(map(str, [*self.lib.glob("*.jar"), *python, self.libraries / "*"]))
 
     @property
     def memory_tool(self) -> str:
@@ -58,19 +59,21 @@ class Wheel:
         dist = next((self.home / "lib").glob("flink-dist-*.jar"))
         return os.pathsep.join(map(str, (jar, dist)))
 
-    def client_environment(self, conf: Path, logs: Path, scratch: Path) -> dict[str, str]:
+    def client_environment(
+        self, conf: Path, logs: Path, scratch: Path, archive: Iterable[str]
+    ) -> dict[str, str]:
         """What makes PyFlink start its own JVM with our configuration and jars."""
-        options = [CLIENT_HEAP, temporary(scratch), *self.java_options]
+        options = [*CLIENT_HEAP, *jvm.BRIEF, *archive, temporary(scratch), *self.java_options]
         return {
             "FLINK_HOME": str(self.home),
             "FLINK_CONF_DIR": str(conf),
-            "FLINK_LIB_DIR": str(self.home / "lib"),
+            "FLINK_LIB_DIR": str(self.lib),
             "FLINK_OPT_DIR": str(self.home / "opt"),
             "FLINK_PLUGINS_DIR": str(conf),
             "FLINK_LOG_DIR": str(logs),
             "FLINK_ENV_JAVA_OPTS": " ".join(options),
             "LOG4J_PROPERTIES": str(conf / "log4j.properties"),
-            "HADOOP_CLASSPATH": os.pathsep.join(f"{d}/*" for d in self.libraries),
+            "HADOOP_CLASSPATH": f"{self.libraries}/*",
             "JAVA_HOME": str(self.java.parents[1]),
         }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from confluent_kafka import KafkaException
 
-from tapehouse_laptop import toolchain
+from tapehouse_laptop import jvm, toolchain
 from tapehouse_laptop.components import Components, Phase
 from tapehouse_laptop.kafka.admin import Admin, UnreachableError
 from tapehouse_laptop.kafka.config import (
@@ -26,8 +26,11 @@ from tapehouse_laptop.state import State, write_atomically
 
 log = logging.getLogger(__name__)
 
-HEAP = ("-Xms128m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError")
-FORMAT_HEAP = ("-Xmx128m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+HEAP = (
+    *("-Xms128m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError"),
+    *jvm.PATIENT,
+)
+FORMAT_HEAP = ("-Xmx128m", *jvm.BRIEF)
 STOP_SECONDS = 30.0
 PROBE_PAUSE = 0.25
 RESTART_PAUSES = (0.5, 1.0, 2.0, 5.0, 15.0)
@@ -162,6 +165,7 @@ class BrokerProcess:
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir()
         options = [
+            *jvm.archived(jvm.KAFKA),
             f"-Dlog4j2.configurationFile={home / 'log4j2.properties'}",
             f"-Djava.io.tmpdir={scratch}",
             *("-cp", f"{self._place.libraries}/*"),

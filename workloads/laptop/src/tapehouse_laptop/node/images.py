@@ -5,13 +5,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tapehouse_laptop import jars, toolchain
+from tapehouse_laptop import cache, jars, jvm, toolchain
 
 FEED = "feed"
 PYTHON = (FEED, "lakehouse", "query", "operator")
 STREAMS, CATALOG = "streams", "catalog"
 KNOWN = (*PYTHON, STREAMS, CATALOG)
 PREFIX = "tapehouse/"
+JAVA_OPTIONS = "JDK_JAVA_OPTIONS"
+"""What every `java` takes besides its arguments."""
+VERDICTS = "TAPEHOUSE_VERDICTS"
+"""Where the check of a job remembers what Flink could plan, for this set of jars."""
 
 
 class UnknownImageError(Exception):
@@ -44,7 +48,9 @@ def resolve(reference: str) -> Image:
     if name == STREAMS:
         return _streams()
     if name == CATALOG:
-        return _java({"opt/catalog/lib": jars.catalog()})
+        image = _java({"opt/catalog/lib": jars.catalog()})
+        options = " ".join([*jvm.PATIENT, *jvm.archived(jvm.CATALOG)])
+        return Image(image.path, image.links, {**image.env, JAVA_OPTIONS: options})
     known = ", ".join(PREFIX + each for each in KNOWN)
     raise UnknownImageError(
         f'image "{reference}" has no stand-in on the laptop, which runs Pods as processes; '
@@ -61,9 +67,10 @@ def _name(reference: str) -> str | None:
 
 
 def _streams() -> Image:
-    home = toolchain.streams_environment()
-    image = _java({"opt/flink/lib": jars.flink()})
-    return Image((home / "bin", *image.path), image.links, image.env)
+    home, libraries = toolchain.streams_environment(), jars.flink()
+    image = _java({"opt/flink/lib": libraries})
+    env = {**image.env, VERDICTS: str(cache.cache_dir() / f"verdicts-{libraries.name}")}
+    return Image((home / "bin", *image.path), image.links, env)
 
 
 def _java(links: Mapping[str, Path]) -> Image:
