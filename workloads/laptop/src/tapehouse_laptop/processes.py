@@ -51,7 +51,8 @@ class Process:
         `name` names the pid file and may hold slashes.
 
         Raises:
-            OSError: the program cannot be executed.
+            OSError: the program cannot be executed, or its pid not be written down: then it does
+                not run.
         """
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
@@ -66,10 +67,18 @@ class Process:
                 preexec_fn=die_with_parent(signal.SIGKILL),
             )
         pidfile = state.run / "pids" / f"{name.replace('/', '_')}.json"
+        process = cls(name, handle.pid, handle, pidfile)
+        try:
+            process._write_down()
+        except OSError:
+            await process.stop(grace=0)
+            raise
+        return process
+
+    def _write_down(self) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
-            started = psutil.Process(handle.pid).create_time()
-            write_json(pidfile, {"name": name, "pid": handle.pid, "started": started})
-        return cls(name, handle.pid, handle, pidfile)
+            started = psutil.Process(self.pid).create_time()
+            write_json(self._pidfile, {"name": self.name, "pid": self.pid, "started": started})
 
     @property
     def returncode(self) -> int | None:
