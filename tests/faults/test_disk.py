@@ -6,6 +6,7 @@ import pytest
 
 from tests.faults.disk import full
 from tests.faults.ledger import Ledger
+from tests.local.platform import eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -16,3 +17,5 @@ def test_the_disk_is_full(ledger: Ledger, seconds: int) -> None:
         time.sleep(seconds)
     ledger.grows(300)
     ledger.settles()
+    # No component is left behind either: its exit code says whether all is well.
+    eventually(lambda: ledger.platform.tapehouse("health"), 120, every=2)
