@@ -84,8 +84,11 @@ class DeadLetters:
 def dead_letters(
     job: str, inputs: Sequence[Input], topics: Mapping[str, str]
 ) -> tuple[DeadLetters, ...]:
-    """One for each feed that is read; `topics` are the feeds' dead-letter topics."""
-    feeds = dict.fromkeys(each.feed for each in inputs)
+    """One for each feed that is read; `topics` are the feeds' dead-letter topics.
+
+    What other jobs write has none: what cannot be read of it is counted with all faults.
+    """
+    feeds = dict.fromkeys(each.feed for each in inputs if each.feed)
     return tuple(
         DeadLetters(job, feed, topics[feed], tuple(i for i in inputs if i.feed == feed))
         for feed in feeds

@@ -1,7 +1,7 @@
 """A job's documents: what the runner, the check and the publisher read."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -38,6 +38,9 @@ class Program:
     inserts: tuple[Insert, ...]
     topics: frozenset[str] = frozenset()
     """The targets that are topics; the others are tables."""
+    partitions: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """How tables are partitioned, by identifier: a sink takes that when it starts, so another one
+    restarts the job."""
     state_ttl: timedelta | None = None
     """When state that nothing touches is forgotten; None: never."""
 
@@ -84,6 +87,7 @@ class Program:
             "ddl": list(self.ddl),
             "inserts": [self.insert(each, branch) for each in self.inserts],
             "outputs": self.outputs,
+            "partitions": {name: list(terms) for name, terms in self.partitions.items()},
             "configuration": self.configuration,
         }
 

@@ -1,7 +1,7 @@
 """From a StreamJob's spec to its statements and inputs, refusing what no job could run."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from tapehouse_operator.api.base import Reason, StrategyType, duration
@@ -9,6 +9,7 @@ from tapehouse_operator.api.icetypes import parse_type
 from tapehouse_operator.api.jobparts import Output
 from tapehouse_operator.api.streamjob import Input as Declared
 from tapehouse_operator.api.streamjob import StreamJobSpec
+from tapehouse_operator.emit import records
 from tapehouse_operator.emit.ddl import Clock, Input, Sink
 from tapehouse_operator.emit.events import Event, Field, Registry, on_topic, union
 from tapehouse_operator.emit.platform import Platform
@@ -32,17 +33,18 @@ class Target:
     """Who may fill it."""
     columns: Mapping[str, bool]
     """By name: whether it is required."""
+    partition: tuple[str, ...] = ()
 
 
 def refuse_unfinished(spec: StreamJobSpec) -> None:
     """What the API can say and this version cannot do yet is refused, never ignored."""
     for place, found in enumerate(spec.inputs):
-        if found.feed is None:
+        if found.table is not None:
             raise SpecError(
                 Reason.UNSUPPORTED,
-                f"spec.inputs[{place}]",
-                found.table or found.topic,
-                "this version reads events and topics of feeds; name feed and event",
+                f"spec.inputs[{place}].table",
+                found.table,
+                "this version reads topics; look rows up by DIM_AS_OF instead",
             )
     if spec.strategy.type is not StrategyType.IN_PLACE:
         remedy = "this version restarts a job from a savepoint; use InPlace"
@@ -65,12 +67,15 @@ def statements(sql: str, path: str) -> tuple[Insert, ...]:
         raise SpecError(Reason.INVALID_SQL, path, error.near, remedy) from error
 
 
-def inputs_of(spec: StreamJobSpec, feeds: Mapping[str, Registry]) -> tuple[Input, ...]:
+def inputs_of(
+    spec: StreamJobSpec, feeds: Mapping[str, Registry], written: Mapping[str, Event]
+) -> tuple[Input, ...]:
     """What the SQL reads, with the fields of every accepted version.
 
     Args:
         spec: the job's.
         feeds: the accepted events of every feed named.
+        written: the records of other jobs, by topic.
 
     Raises:
         SpecError: a feed has no such event or topic.
@@ -78,7 +83,12 @@ def inputs_of(spec: StreamJobSpec, feeds: Mapping[str, Registry]) -> tuple[Input
     made = []
     for place, found in enumerate(spec.inputs):
         path = f"spec.inputs[{place}]"
-        registry = feeds[found.feed or ""]
+        if found.feed is None:
+            record = written[found.topic or ""]
+            events = _timed((record,), spec.event_time.column)
+            made.append(Input(found.as_, record.topic, events, filtered=False))
+            continue
+        registry = feeds[found.feed]
         events = _events(found, registry, path)
         made.append(
             Input(
@@ -87,7 +97,7 @@ def inputs_of(spec: StreamJobSpec, feeds: Mapping[str, Registry]) -> tuple[Input
                 events=_timed(events, spec.event_time.column),
                 filtered=len(on_topic(registry.current, events[0].topic)) > len(events),
                 unique=_unique(found, events[0], path),
-                feed=found.feed or "",
+                feed=found.feed,
                 known=_known(registry, events[0].topic),
             )
         )
@@ -121,7 +131,10 @@ def sinks_of(spec: StreamJobSpec) -> tuple[Sink, ...]:
 
 
 def topics_of(
-    spec: StreamJobSpec, platform: Platform, live: Mapping[str, int]
+    spec: StreamJobSpec,
+    platform: Platform,
+    live: Mapping[str, int],
+    written: Mapping[str, Sequence[Field]],
 ) -> tuple[Topic, ...]:
     """The topics to be made for the job.
 
@@ -129,15 +142,21 @@ def topics_of(
         spec: the job's.
         platform: the environment, for what the job does not say.
         live: how many partitions topics have now; they never shrink.
+        written: what the records in them hold so far, which readers may still meet.
 
     Raises:
-        SpecError: a topic is to have fewer partitions than it has.
+        SpecError: a topic is to have fewer partitions than it has, or a column another type.
     """
-    return tuple(
-        _topic(output, f"spec.outputs[{place}]", platform, live.get(output.topic, 0))
-        for place, output in enumerate(spec.outputs)
-        if output.topic is not None
-    )
+    sinks = {sink.topic: sink for sink in sinks_of(spec)}
+    made = []
+    for place, output in enumerate(spec.outputs):
+        if output.topic is not None:
+            path = f"spec.outputs[{place}]"
+            before = written.get(output.topic, ())
+            fields = records.readable(sinks[output.topic].fields, before, path)
+            topic = _topic(output, path, platform, live.get(output.topic, 0))
+            made.append(replace(topic, columns=records.describe(fields)))
+    return tuple(made)
 
 
 def topic_targets(job: str, spec: StreamJobSpec) -> list[Target]:

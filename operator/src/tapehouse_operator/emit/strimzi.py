@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from tapehouse_operator.emit.core import Manifest
+from tapehouse_operator.emit.records import ANNOTATION_COLUMNS
 from tapehouse_operator.names import LABEL_CLUSTER
 
 API_VERSION = "kafka.strimzi.io/v1"
@@ -25,6 +26,8 @@ class Topic:
     cleanup: str = "delete"
     max_message_bytes: int | None = None
     """None leaves it to the broker."""
+    columns: str = ""
+    """What its records hold, if a job writes them: see `records`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +66,13 @@ def kafka_topic(topic: Topic, cluster: str) -> Manifest:
         )
     if topic.max_message_bytes is not None:
         config["max.message.bytes"] = topic.max_message_bytes
+    metadata: dict[str, Any] = {"name": topic.name, "labels": {LABEL_CLUSTER: cluster}}
+    if topic.columns:
+        metadata["annotations"] = {ANNOTATION_COLUMNS: topic.columns}
     return {
         "apiVersion": API_VERSION,
         "kind": "KafkaTopic",
-        "metadata": {"name": topic.name, "labels": {LABEL_CLUSTER: cluster}},
+        "metadata": metadata,
         "spec": {"partitions": topic.partitions, "replicas": topic.replicas, "config": config},
     }
 

@@ -20,7 +20,7 @@ from tapehouse_operator.emit import flink, strimzi
 from tapehouse_operator.emit.core import Child, ObjectKey
 from tapehouse_operator.emit.ddl import Input, input_ddl, sink_ddl
 from tapehouse_operator.emit.deadletters import dead_letters
-from tapehouse_operator.emit.events import Registry
+from tapehouse_operator.emit.events import Event, Registry
 from tapehouse_operator.emit.feed import FeedNames
 from tapehouse_operator.emit.health import JobHealth, of_flink_deployment
 from tapehouse_operator.emit.job import (
@@ -66,7 +66,14 @@ from tapehouse_operator.kinds.contract import (
 )
 from tapehouse_operator.kinds.elsewhere import text_at
 from tapehouse_operator.kinds.secrets import rotation_of, secret_key
-from tapehouse_operator.kinds.topics import check_claims, live_partitions, strimzi_row, topic_key
+from tapehouse_operator.kinds.topics import (
+    check_claims,
+    live_partitions,
+    strimzi_row,
+    topic_key,
+    written_by_a_job,
+    written_so_far,
+)
 from tapehouse_operator.names import API_VERSION, LABEL_REVISION, branch_name, revision_name
 
 _UPGRADE_MODES = {
@@ -85,8 +92,7 @@ class JobPlan:
     spec: StreamJobSpec
     platform: Platform
     program: Program
-    reads: tuple[str, ...]
-    """The topics it reads."""
+    inputs: tuple[Input, ...]
     dead_letters: tuple[str, ...]
     """Where it puts records that it cannot read: topics of the feeds."""
     topics: tuple[strimzi.Topic, ...]
@@ -127,6 +133,7 @@ class StreamJobKind:
         for table in _tables(spec):
             objects |= {_resource_key("LakehouseTable", table), _config_key(table_name(table))}
             objects.add(_config_key(published_name(table)))
+        objects |= {topic_key(topic) for topic in _records(spec).values()}
         if spec.sql_from is not None:
             objects.add(_config_key(spec.sql_from.config_map_key_ref.name))
         claims = frozenset(topic_key(sink.topic) for sink in sinks_of(spec))
@@ -149,7 +156,8 @@ class StreamJobKind:
         refuse_unfinished(spec)
         path = "spec.sql"
         found = statements(spec.sql or "", path)
-        inputs = inputs_of(spec, {feed: _registry(feed, spec, world) for feed in _feeds(spec)})
+        feeds = {feed: _registry(feed, spec, world) for feed in _feeds(spec)}
+        inputs = inputs_of(spec, feeds, _written(spec, world))
         tables, sinks = _tables(spec), sinks_of(spec)
         check_claims((sink.topic for sink in sinks), world, "spec.outputs")
         targets = [_target(table, spec, world) for table in tables]
@@ -171,6 +179,7 @@ class StreamJobKind:
             # These come last: the state of the others is found again by their place.
             inserts=(*found, *(each.insert() for each in letters)),
             topics=frozenset(x.topic for x in sinks) | {x.topic for x in letters},
+            partitions={t.identifier: t.partition for t in targets if t.partition},
             state_ttl=duration(spec.state_ttl) if spec.state_ttl else None,
         )
         configs = _started(world)
@@ -180,9 +189,9 @@ class StreamJobKind:
             spec=spec,
             platform=platform,
             program=program,
-            reads=tuple(dict.fromkeys(i.topic for i in inputs)),
+            inputs=inputs,
             dead_letters=tuple(each.topic for each in letters),
-            topics=topics_of(spec, platform, live_partitions(world)),
+            topics=topics_of(spec, platform, live_partitions(world), written_so_far(world)),
             stalled=tuple(table for table in tables if _is_stalled(table, world)),
             forks=forks,
             running=_running(name, forks, world),
@@ -263,6 +272,25 @@ def _feeds(spec: StreamJobSpec) -> list[str]:
     return list(dict.fromkeys(i.feed for i in spec.inputs if i.feed))
 
 
+def _records(spec: StreamJobSpec) -> dict[str, str]:
+    """The topics of other jobs, by the fields that name them."""
+    return {
+        f"spec.inputs[{place}].topic": each.topic
+        for place, each in enumerate(spec.inputs)
+        if each.topic is not None and each.feed is None
+    }
+
+
+def _written(spec: StreamJobSpec, world: World) -> dict[str, Event]:
+    """What other jobs write to the topics that are read."""
+    own = {output.topic for output in spec.outputs}
+    for path, topic in _records(spec).items():
+        if topic in own:
+            remedy = "the job writes it itself; read another topic, or write another"
+            raise SpecError(Reason.INVALID, path, topic, remedy)
+    return {topic: written_by_a_job(topic, path, world) for path, topic in _records(spec).items()}
+
+
 def _tables(spec: StreamJobSpec) -> list[str]:
     return [output.table for output in spec.outputs if output.table]
 
@@ -314,6 +342,7 @@ def _target(table: str, spec: StreamJobSpec, world: World) -> Target:
         identifier=accepted["identifier"],
         job=accepted["producer"].get("job", ""),
         columns={column["name"]: column["required"] for column in accepted["columns"]},
+        partition=tuple(accepted["partition"]),
     )
 
 
@@ -423,7 +452,7 @@ def _machine(machine: Machine) -> flink.Machine:
 
 def _grants(plan: JobPlan) -> list[strimzi.Grant]:
     return [
-        *strimzi.reads(*plan.reads),
+        *strimzi.reads(*dict.fromkeys(each.topic for each in plan.inputs)),
         *strimzi.writes(*(topic.name for topic in plan.topics), *plan.dead_letters),
         strimzi.group(plan.name),
     ]

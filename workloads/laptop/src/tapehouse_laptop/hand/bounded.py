@@ -13,10 +13,9 @@ from tapehouse_operator.api.icetypes import parse_type
 from tapehouse_operator.api.streamjob import StreamJob, StreamJobSpec
 from tapehouse_operator.emit.core import ObjectKey
 from tapehouse_operator.emit.ddl import Clock, Input, flink_type, input_ddl
-from tapehouse_operator.emit.events import Field, Registry
-from tapehouse_operator.emit.feed import FeedNames
+from tapehouse_operator.emit.events import Field
 from tapehouse_operator.emit.job import Program
-from tapehouse_operator.emit.jobspec import clock_of, inputs_of, sinks_of
+from tapehouse_operator.emit.jobspec import clock_of, sinks_of
 from tapehouse_operator.emit.sql import Insert, literal, quote
 from tapehouse_operator.emit.tables import TABLE_KEY, table_name
 from tapehouse_operator.kinds.contract import World
@@ -56,13 +55,12 @@ class Bounded:
         feeds = list(dict.fromkeys(each.feed for each in spec.inputs if each.feed))
         tables = [each.table for each in spec.outputs if each.table]
         world = declared.accepted(feeds, tables)
-        program = StreamJobKind().validate(job, world).program
-        registries = {feed: Registry.read(_data(world, FeedNames(feed).schema)) for feed in feeds}
+        plan = StreamJobKind().validate(job, world)
         return cls(
             name=name,
-            program=program,
+            program=plan.program,
             clock=clock_of(spec, declared.settings["maxFutureSkew"]),
-            inputs={each.alias: each for each in inputs_of(spec, registries)},
+            inputs={each.alias: each for each in plan.inputs},
             outputs=_outputs(spec, world),
         )
 

@@ -2,18 +2,22 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 from tapehouse_operator.api.base import ConditionType, parse
 from tapehouse_operator.api.lakehousetable import LakehouseTable
+from tapehouse_operator.api.streamjob import StreamJob
 from tapehouse_operator.api.tradefeed import TradeFeed
 from tapehouse_operator.emit import strimzi
 from tapehouse_operator.emit.core import Child, ObjectKey
+from tapehouse_operator.emit.jobspec import sinks_of
+from tapehouse_operator.emit.records import ANNOTATION_COLUMNS, describe
 from tapehouse_operator.kinds.contract import Observed, RevisionRef, World
 from tapehouse_operator.kinds.lakehousetable import LakehouseTableKind
+from tapehouse_operator.kinds.topics import topic_key
 from tapehouse_operator.kinds.tradefeed import TradeFeedKind
 from tapehouse_operator.names import API_VERSION
 
@@ -118,7 +122,7 @@ class Declared:
 
     def accepted(self, feeds: Iterable[str], tables: Iterable[str]) -> World:
         """The world once these feeds and tables have been accepted and made; raises as `feed`."""
-        objects: dict[ObjectKey, Observed] = {}
+        objects = self._written()
         in_sync = {"type": ConditionType.SCHEMA_IN_SYNC, "status": "True"}
         ready = observed(status={"conditions": [in_sync], "observedGeneration": 1})
         for kind, names, compiled in (
@@ -130,6 +134,17 @@ class Declared:
                 for config, data in compiled(name).items():
                     objects[ObjectKey("v1", "ConfigMap", config)] = observed(data=data)
         return self.world(objects)
+
+    def _written(self) -> dict[ObjectKey, Observed]:
+        """The topics of all jobs, as other jobs find them."""
+        ready = {"conditions": [{"type": "Ready", "status": "True"}], "observedGeneration": 1}
+        return {
+            topic_key(sink.topic): replace(
+                observed(ready), annotations={ANNOTATION_COLUMNS: describe(sink.fields)}
+            )
+            for name in self.names("StreamJob")
+            for sink in sinks_of(parse(StreamJob, self.find("StreamJob", name)).spec)
+        }
 
 
 def documents_in(file: Path) -> list[Manifest]:
