@@ -67,10 +67,11 @@ class Load:
         for process in Path("/proc").glob("[0-9]*"):
             try:
                 command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                ours = home in command or home.encode() in (process / "environ").read_bytes()
                 fields = (process / "stat").read_text().rpartition(")")[2].split()
             except OSError:
                 continue  # it has ended
-            if home in command or process.name == own:
+            if ours or process.name == own:
                 yield next((p for mark, p in _PARTS.items() if mark in command), REST), fields
 
 

@@ -102,9 +102,10 @@ def test_a_minute_without_kafka_at_20000_a_second(
         assert came - waits <= AT_MOST
         assert waits > 100_000 if spills else waits == 0
         assert one.memory() - before < 128 * MIB
-    eventually(lambda: one.metric("acked_total") > came + read + 100_000, 300)
+    before = one.metric("acked_total")
+    eventually(lambda: one.metric("acked_total") > before + 50_000, 120)
     one.stop("simulator")
-    eventually(lambda: one.metric("in_flight") == one.metric("spilled_frames") == 0, 120)
+    eventually(lambda: one.metric("in_flight") == one.metric("spilled_frames") == 0, 300)
     last = int(one.metric("sequence"))
     assert one.stop("bridge") == 0
     holds_all_in_order(one, last)
