@@ -110,11 +110,11 @@ def check(broker: Broker, output: str, wanted: Minutes) -> None:
             assert isclose(found[place][name], value, rel_tol=1e-9), (output, place, name)
 
 
-def task(engine: str, bootstrap: str, output: str, scratch: Path, count: int) -> dict[str, Any]:
+def task(engine: str, bootstrap: str, output: str, scratch: Path, minutes: int) -> dict[str, Any]:
     """What to tell the engine's worker."""
     if engine in ("spark", "quix"):
         places = {"input": "trades", "output": output, "scratch": str(scratch / engine)}
-        return {"bootstrap": bootstrap, "records": count + SYMBOLS, **places}
+        return {"bootstrap": bootstrap, "minutes": minutes, **places}
     sink = (
         f"CREATE TEMPORARY TABLE `{output}` ({COLUMNS}) WITH ('connector' = 'kafka', "
         f"'topic' = '{output}', 'properties.bootstrap.servers' = '{bootstrap}', "
@@ -169,7 +169,7 @@ def measure(scratch: Path, net: str, options: argparse.Namespace) -> dict[str, l
             for engine, one in running.items():
                 output = f"minutes-{engine}-{turn}"
                 broker.create(NewTopic(output, 2, 1))
-                told = task(engine, broker.bootstrap, output, scratch, options.records)
+                told = task(engine, broker.bootstrap, output, scratch, len(wanted))
                 spent = one.run(told)
                 check(broker, output, wanted)
                 rate = options.records / spent["cpu"]

@@ -43,8 +43,13 @@ def worker(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[W
     try:
         yield Worker(process)
     finally:
-        process.terminate()
-        process.wait(60)
+        assert process.stdin
+        process.stdin.close()  # which an idle one takes for the end
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 @contextmanager
