@@ -49,7 +49,7 @@ def resolve(reference: str) -> Image:
         return _streams()
     if name == CATALOG:
         image = _java({"opt/catalog/lib": jars.catalog()})
-        options = " ".join([*jvm.PATIENT, *jvm.archived(jvm.CATALOG)])
+        options = " ".join(f'"{x}"' for x in (*jvm.PATIENT, *jvm.archived(jvm.CATALOG)))
         return Image(image.path, image.links, {**image.env, JAVA_OPTIONS: options})
     known = ", ".join(PREFIX + each for each in KNOWN)
     raise UnknownImageError(
