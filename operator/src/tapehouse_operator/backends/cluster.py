@@ -103,12 +103,13 @@ class ClusterBackend:
             self._wake(_key(ref))
             self._wake_dependents(ref)
 
-    def resources_listed(self, scope: Scope, present: frozenset[Ref]) -> None:
-        """All there is of one kind: what is not in it has gone unnoticed."""
+    def resources_listed(self, scope: Scope, present: frozenset[Ref], version: str = "") -> None:
+        """All there was of one kind at `version`, or ever: what is not in it has gone unnoticed."""
         for ref in self.store.refs(scope.api_version, scope.kind, scope.namespace):
             entry = self.store.get(ref)
-            if ref not in present and entry is not None:
-                self.resource_gone(ref, entry.uid)
+            if ref in present or entry is None or (version and entry.version > int(version)):
+                continue
+            self.resource_gone(ref, entry.uid)
 
     def _listen(self, kind: GvK, what: str, labels: str) -> list[Informer]:
         partial = what == "references"

@@ -3,12 +3,13 @@
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from tapehouse_operator.backends.cluster import ClusterBackend
 from tapehouse_operator.backends.informer import BACKOFF
 from tapehouse_operator.backends.kube import Body, Kube, Ref, Scope
+from tapehouse_operator.backends.store import reference
 from tapehouse_operator.decision import AnyKind
 from tapehouse_operator.errors import Fenced, Rejected, Unavailable
 from tapehouse_operator.kinds.contract import Key, Subject
@@ -55,6 +56,14 @@ class Engine:
         self.queue = WakeQueue(self._work, workers, self._random)
         self.metrics = Metrics(self.backend.store, self.queue, kube.calls)
         self.synced = False
+        self.scopes = [
+            Scope(API_VERSION, kind, namespace)
+            for kind in self.kind_names
+            for namespace in self._namespaces
+        ]
+        """What has to be watched of the kinds themselves, by whoever calls `seen` and `gone`."""
+        self._places: dict[Scope, str] = {}
+        """Where the list of a scope ended, until a watch goes on from there."""
         self._leading: asyncio.Task[None] | None = None
 
     @property
@@ -67,43 +76,63 @@ class Engine:
     async def start(self) -> None:
         """Fill the caches; a kind that is not installed holds up none of the others."""
         children = asyncio.create_task(self.backend.start())
-        delay = BACKOFF[0]
-        while missing := await self.sweep(complete=True):
-            log.warning("waiting for: %s", "; ".join(missing))
-            await asyncio.sleep(delay)
-            delay = min(delay * 2, BACKOFF[1])
+        for scope in self.scopes:
+            await self._until_listed(scope)
         await children
         self.synced = True
 
-    async def sweep(self, *, complete: bool = False) -> list[str]:
-        """Notice resources that went while nobody watched; `complete` reads all others as well.
+    async def _until_listed(self, scope: Scope) -> None:
+        delay = BACKOFF[0]
+        while True:
+            try:
+                await self._list(scope)
+                return
+            except (Rejected, Unavailable) as e:
+                log.warning("waiting for %s: %s", scope, e)
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, BACKOFF[1])
 
-        Returns what could not be listed, and why.
+    async def undefined(self, scopes: Iterable[Scope]) -> list[Scope]:
+        """Those of `scopes` of which the API server knows nothing; the others are listed.
+
+        Raises:
+            Rejected, Unavailable: that cannot be told.
         """
-        failed: list[str] = []
-        for kind in self.kind_names:
-            for namespace in self._namespaces:
-                scope = Scope(API_VERSION, kind, namespace, metadata_only=not complete)
-                try:
-                    await self._list(scope)
-                except (Rejected, Unavailable) as e:
-                    undefined = isinstance(e, Rejected) and e.status == 404
-                    if undefined:
-                        self.backend.resources_listed(scope, frozenset())
-                    if not (undefined and complete):
-                        failed.append(f"{scope}: {e}")
-        return failed
+        return [s for s in scopes if s not in self._places and not await self._list(s)]
 
-    async def _list(self, scope: Scope) -> None:
+    async def place(self, scope: Scope) -> str:
+        """The resource version from which a watch of `scope` goes on.
+
+        Each is good for one watch: who asks again has lost his place, and everything is listed,
+        since nothing else tells of resources that went while nobody watched.
+
+        Raises:
+            Rejected, Unavailable: it cannot be listed.
+        """
+        if scope not in self._places and not await self._list(scope):
+            raise Rejected(404, "NotFound", f"{scope}: not installed")
+        return self._places.pop(scope)
+
+    async def _list(self, scope: Scope) -> bool:
+        """Take in all there is of `scope`; False if the API server does not know the kind."""
         present: set[Ref] = set()
-        async for page in self._kube.list(scope):
-            for item in page.items:
-                meta = item["metadata"]
-                present.add(Ref(API_VERSION, scope.kind, meta.get("namespace", ""), meta["name"]))
-                if not scope.metadata_only:
-                    self.seen({**item, "apiVersion": API_VERSION, "kind": scope.kind})
-            await asyncio.sleep(0)
-        self.backend.resources_listed(scope, frozenset(present))
+        version = ""
+        try:
+            async for page in self._kube.list(scope):
+                version = page.resource_version
+                for item in page.items:
+                    body = {**item, "apiVersion": API_VERSION, "kind": scope.kind}
+                    present.add(reference(body))
+                    self.seen(body)
+                await asyncio.sleep(0)
+        except Rejected as e:
+            if e.status != 404:
+                raise
+            present, version = set(), ""
+        self.backend.resources_listed(scope, frozenset(present), version)
+        if version:
+            self._places[scope] = version
+        return bool(version)
 
     def seen(self, body: Body) -> None:
         """A resource as it is."""

@@ -1,8 +1,8 @@
 """The door: Kopf brings events of the kinds, this module hands them on. Nothing else.
 
 Kopf neither stores anything in the resources nor decides when something is done. What it does
-not do is done here: it is started again when an error ends its watches, and resources that went
-while it was not watching are looked for after each of its lists. It runs in a thread and an event
+not do is done here: it is started again when an error ends its watches, and what it would list
+is listed by the engine, which also learns from it who has gone. It runs in a thread and an event
 loop of its own, because it takes over signals and, when it ends, cancels every task it can see.
 """
 
@@ -10,25 +10,30 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
+from typing import Any, TypeVar
 
 import aiohttp
 
 from tapehouse_operator.backends.access import Access
 from tapehouse_operator.backends.client import SILENCE
+from tapehouse_operator.backends.kube import Scope
 from tapehouse_operator.decision import AnyKind
-from tapehouse_operator.names import GROUP, VERSION
+from tapehouse_operator.errors import Rejected, Unavailable
+from tapehouse_operator.names import API_VERSION, GROUP, VERSION
 from tapehouse_operator.shell.engine import Engine
 from tapehouse_operator.shell.framework import kopf
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 RESTART = (0.5, 30.0)
 """Seconds before Kopf is started again: the first time, and at most."""
 PATIENCE = 5.0
 """Seconds that Kopf's start waits at most for a look at what is defined."""
-SWEEP_AFTER = 2.0
-"""Seconds after the first event of a list at which the list is surely over."""
+INITIAL = "sendInitialEvents"
+"""In the query of a watch that begins with everything there is."""
 
 
 class Door:
@@ -38,18 +43,15 @@ class Door:
         self, engine: Engine, access: Access, kinds: Sequence[AnyKind], namespaces: Sequence[str]
     ) -> None:
         self._engine, self._access, self._namespaces = engine, access, tuple(namespaces)
-        self._sweep: asyncio.Task[Any] | None = None
-        self._listed_since = False
-        """Whether there has been a list since the sweep under way began."""
-        self._blind = False
-        """Whether Kopf may lack a kind: it serves what is defined at the moment it starts."""
+        self._kinds = {kind.model.names.plural: kind.model.__name__ for kind in kinds}
+        self._waiting: asyncio.Task[None] | None = None
+        """For kinds that Kopf lacks: it serves what is defined at the moment it starts."""
         self._pause = threading.Event()
         """Ends the Kopf that is running; unless all is over, another one follows."""
         self._loop: asyncio.AbstractEventLoop
         self._registry = kopf.OperatorRegistry()
         kopf.on.login(registry=self._registry)(self._login)
-        for kind in kinds:
-            plural = kind.model.names.plural
+        for plural in self._kinds:
             kopf.on.event(GROUP, VERSION, plural, registry=self._registry)(self._event)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -63,8 +65,8 @@ class Door:
             stopped.set()
             self._pause.set()
             await watching
-            if self._sweep is not None:
-                self._sweep.cancel()
+            if self._waiting is not None:
+                self._waiting.cancel()
 
     def _watch(self, stopped: threading.Event) -> None:
         delay = RESTART[0]
@@ -82,8 +84,7 @@ class Door:
                 delay = min(delay * 2, RESTART[1])
 
     async def _operate(self) -> None:
-        if not await self._sees_all():
-            self._loop.call_soon_threadsafe(self._sweep_soon, True)
+        await self._look_for_kinds()
         await kopf.operator(
             registry=self._registry,
             settings=_settings(),
@@ -93,52 +94,67 @@ class Door:
             stop_flag=self._pause,
         )
 
-    async def _sees_all(self) -> bool:
-        """Whether every kind can be listed now."""
-        sweep = asyncio.run_coroutine_threadsafe(self._engine.sweep(), self._loop)
-        answer: asyncio.Future[list[str]] = asyncio.wrap_future(sweep)
+    async def _look_for_kinds(self) -> None:
+        """Kopf starts without those that are not defined, and again when they are."""
+        scopes = self._engine.scopes
         try:
-            return not await asyncio.wait_for(answer, PATIENCE)
-        except TimeoutError:
-            return False
+            missing = await asyncio.wait_for(self._ours(self._engine.undefined(scopes)), PATIENCE)
+        except (Rejected, Unavailable, TimeoutError):
+            missing = scopes
+        if missing:
+            self._loop.call_soon_threadsafe(self._await_kinds, missing)
+
+    def _await_kinds(self, missing: Sequence[Scope]) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+        self._waiting = asyncio.create_task(self._until_defined(missing))
+
+    async def _until_defined(self, missing: Sequence[Scope]) -> None:
+        delay = RESTART[0]
+        while missing:
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, RESTART[1])
+            with suppress(Rejected, Unavailable):
+                missing = await self._engine.undefined(missing)
+        self._pause.set()
 
     async def _event(self, event: Any, **_: Any) -> None:
-        kind, body = event["type"], event["object"]
-        tell = self._engine.gone if kind == "DELETED" else self._engine.seen
-        self._loop.call_soon_threadsafe(tell, body)
-        if kind is None:
-            self._loop.call_soon_threadsafe(self._sweep_soon)
+        tell = self._engine.gone if event["type"] == "DELETED" else self._engine.seen
+        self._loop.call_soon_threadsafe(tell, event["object"])
 
-    def _sweep_soon(self, blind: bool = False) -> None:
-        """Events without a type come from a list, which tells of nobody who has gone."""
-        self._listed_since = True
-        self._blind |= blind
-        if self._sweep is None or self._sweep.done():
-            self._sweep = asyncio.create_task(self._sweep_later())
+    async def _after_our_list(
+        self, request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        """A watch of Kopf's begins where a list of ours ended, not with everything there is."""
+        query = dict(request.url.query)
+        if query.pop(INITIAL, ""):
+            del query["resourceVersionMatch"]
+            scope = self._scope(request)
+            try:
+                query["resourceVersion"] = await self._ours(self._engine.place(scope))
+            except Unavailable as e:
+                raise aiohttp.ClientConnectionError(str(e)) from e  # Kopf tries that again
+            request.url = request.url.with_query(query)
+        return await send(request)
 
-    async def _sweep_later(self) -> None:
-        while self._listed_since:
-            await asyncio.sleep(SWEEP_AFTER)
-            self._listed_since = False
-            await self._sweep_all()
-            if self._blind:
-                self._blind = False
-                self._pause.set()
+    def _scope(self, request: aiohttp.ClientRequest) -> Scope:
+        """From `…/tapehouse.dev/v1alpha1[/namespaces/NAMESPACE]/PLURAL`."""
+        *_, collection, namespace, plural = request.url.path.split("/")
+        within = namespace if collection == "namespaces" else ""
+        return Scope(API_VERSION, self._kinds[plural], within)
 
-    async def _sweep_all(self) -> None:
-        delay = SWEEP_AFTER
-        while failed := await self._engine.sweep():
-            self._blind = True
-            log.info("looking for resources that went will be tried again: %s", failed[0])
-            delay = min(delay * 2, RESTART[1])
-            await asyncio.sleep(delay)
+    def _ours(self, work: Coroutine[Any, Any, T]) -> asyncio.Future[T]:
+        """What the engine does for Kopf is done in the engine's loop."""
+        return asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
 
     async def _login(self, **_: Any) -> kopf.AiohttpSession:
         headers = {"User-Agent": "tapehouse"}
         if token := self._access.authorization():
             headers["Authorization"] = token
         connector = aiohttp.TCPConnector(limit=0, ssl=self._access.tls or False)
-        session = aiohttp.ClientSession(connector=connector, headers=headers)
+        session = aiohttp.ClientSession(
+            connector=connector, headers=headers, middlewares=(self._after_our_list,)
+        )
         return kopf.AiohttpSession(
             server=self._access.server,
             aiohttp_session=session,
@@ -184,7 +200,7 @@ def _settings() -> kopf.OperatorSettings:
     settings.persistence.progress_storage = _NoProgress()
     settings.posting.enabled = False
     settings.scanning.disabled = True
-    settings.watching.chunk_size = 500
+    settings.watching.initial_streaming = True
     settings.watching.inactivity_timeout = SILENCE
     settings.watching.reconnect_backoff = 1.0
     settings.queueing.idle_timeout = 0.1
