@@ -56,7 +56,7 @@ class Sorted:
         fields = {field.name: field for field in snapshot.schema.fields}
         sources = [_Source(name, fields.get(name)) for name in names]
         metrics.FILES.inc(len(files))
-        table = pa.concat_tables(_read(file, sources) for file in files)
+        table = _together([_read(file, sources) for file in files], sources)
         for condition in conditions:
             table = _matching(table, condition)
         ways = ["descending", "descending", *["ascending"] * (len(order) - 2)]
@@ -79,21 +79,31 @@ class _Source:
         self._type = schema_to_pyarrow(field.field_type) if field else pa.string()
         self._time = bool(field and isinstance(field.field_type, TimestamptzType))
 
-    def typed(self, column: Any) -> Any:
+    def typed(self, stored: pa.Table) -> Any:
         """The column as the table has it now, times as numbers."""
+        if self.name not in stored.column_names:
+            return pa.nulls(stored.num_rows, self._type)
+        column = stored[self.name]
         column = column if column.type == self._type else column.cast(self._type)
         return column.cast(pa.int64()) if self._time else column
 
 
-def _read(file: File, sources: Sequence[_Source]) -> pa.Table:
-    metadata, stored = _footer(file.path)
-    there = {source.name: stored[source.id] for source in sources if source.id in stored}
-    with pq.ParquetFile(file.path, metadata=metadata, pre_buffer=False) as parquet:
-        read = parquet.read(list(there.values()), use_threads=False)
-    none = pa.nulls(read.num_rows)
-    return pa.table(
-        {s.name: s.typed(read[there[s.name]] if s.name in there else none) for s in sources}
+def _together(parts: Sequence[pa.Table], sources: Sequence[_Source]) -> pa.Table:
+    """What several files hold as one table; files of one schema are converted at once."""
+    if all(part.schema == parts[0].schema for part in parts):
+        parts = [pa.concat_tables(parts)]
+    return pa.concat_tables(
+        pa.table({source.name: source.typed(part) for source in sources}) for part in parts
     )
+
+
+def _read(file: File, sources: Sequence[_Source]) -> pa.Table:
+    """The columns that the file has, by the table's names."""
+    metadata, stored = _footer(file.path)
+    there = {stored[source.id]: source.name for source in sources if source.id in stored}
+    with pq.ParquetFile(file.path, metadata=metadata, pre_buffer=False) as parquet:
+        read = parquet.read(list(there), use_threads=False)
+    return read.rename_columns([there[name] for name in read.column_names])
 
 
 @lru_cache(maxsize=256)

@@ -126,7 +126,7 @@ class Newest(Generic[RowT]):
             held, floor = held + file.rows, self._lower(file)
             if held >= want + _SPARE:
                 break
-        first = [file for file in files if self._upper(file) >= floor]
+        first = [file for file in files if self._upper(file) > floor]
         yield first
         yield from _batches(files[len(first) :], rows=4 * want)
 
