@@ -10,6 +10,8 @@ It fails if the later half ever has more than a quarter more files than the firs
 """
 
 import argparse
+import signal
+import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -89,6 +91,7 @@ def main() -> None:
     parser.add_argument("--commits", type=int, default=2000)
     parser.add_argument("--every", type=int, default=120, help="commits from upkeep to upkeep")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with TemporaryDirectory(prefix="bench-files-") as home:
         server = CatalogServer(Path(home))
         server.start()

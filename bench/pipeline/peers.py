@@ -7,8 +7,9 @@ value, count) in another: read, decoded, put into windows by event time, written
 
 `ours`   a job as the operator compiles it: every record checked, what is no event kept
 `flink`  plain Flink, the SQL as a user of Flink would write it
-`spark`  PySpark, structured streaming, all that is there (`availableNow`), two threads
 `quix`   Quix Streams, one process
+`spark`  PySpark, structured streaming, all that is there (`availableNow`), two threads; from files
+         to files, which costs it less than Kafka: its connector is not a part of the package
 
 All read one input, of two partitions, and their minutes are compared with those of a loop over the
 trades: a missing or different one fails. CPU-seconds are those of the whole process, planning
@@ -32,23 +33,17 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from confluent_kafka.admin import NewTopic
-from tapehouse_laptop import cache, toolchain
+from tapehouse_laptop import cache
 
 from bench.pipeline import decode
 from bench.pipeline.trades import BEGAN, SYMBOLS, encode, trades, write
-from bench.pipeline.workers import COPY, Worker, flink, worker
+from bench.pipeline.workers import Worker, flink, worker
 from tests.feed.broker import Broker
 
 MINUTE = 60_000
 LATER = "2026-11-21T12:00:00.000000Z"
 """After all others: a last trade of each symbol that closes its windows."""
 PACKAGES = {"quix": "quixstreams==3.28.0", "spark": "pyspark==4.1.1"}
-SPARK_JARS = (
-    "org.apache.spark:spark-sql-kafka-0-10_2.13:4.1.1",
-    "org.apache.spark:spark-token-provider-kafka-0-10_2.13:4.1.1",
-    "org.apache.kafka:kafka-clients:3.9.1",
-    "org.apache.commons:commons-pool2:2.12.1",
-)
 ENGINES = ("ours", "flink", "spark", "quix")
 COLUMNS = (
     "symbol STRING, `start` BIGINT, low DOUBLE, high DOUBLE, volume BIGINT, amount DOUBLE, n BIGINT"
@@ -63,8 +58,8 @@ MINUTES = (
 Minutes = dict[tuple[str, int], dict[str, float]]
 
 
-def load(broker: Broker, count: int) -> Minutes:
-    """Fill the topic; the minutes that must come of it."""
+def load(broker: Broker, scratch: Path, count: int) -> Minutes:
+    """Fill the topic, and files of the same; the minutes that must come of it."""
     broker.create(NewTopic("trades", 2, 1), NewTopic(decode.LETTERS, 2, 1))
     minutes: Minutes = {}
 
@@ -77,7 +72,16 @@ def load(broker: Broker, count: int) -> Minutes:
             symbol = f"SYM{number}"
             yield symbol, encode(trade | {"symbol": symbol, "timestamp": LATER}), _partition(symbol)
 
-    write(broker.bootstrap, "trades", records())
+    files = scratch / "trades"
+    files.mkdir()
+    with (files / "0.json").open("wb") as first, (files / "1.json").open("wb") as second:
+
+        def copied() -> Iterator[tuple[str, bytes, int]]:
+            for key, value, partition in records():
+                (second if partition else first).write(value + b"\n")
+                yield key, value, partition
+
+        write(broker.bootstrap, "trades", copied())
     return minutes
 
 
@@ -95,14 +99,13 @@ def _add(minutes: Minutes, trade: dict[str, Any], start: int) -> None:
     minute["n"] += 1
 
 
-def check(broker: Broker, output: str, wanted: Minutes) -> None:
+def check(broker: Broker, scratch: Path, output: str, wanted: Minutes) -> None:
     """That the minutes of `output` are those wanted, each once."""
     found: Minutes = {}
-    for message in broker.read(output):
-        value = json.loads(message.value() or b"")
-        place = (message.key() or b"").decode().strip('"'), value["start"]
+    for symbol, minute in _written(broker, scratch, output):
+        place = symbol, minute["start"]
         assert place not in found, f"{output}: {place} is there twice"
-        found[place] = value
+        found[place] = minute
     late = {place for place in found if place[1] > BEGAN + 86_400_000}
     assert found.keys() - late == wanted.keys(), f"{output}: {len(found)} of {len(wanted)} minutes"
     for place, minute in wanted.items():
@@ -110,9 +113,20 @@ def check(broker: Broker, output: str, wanted: Minutes) -> None:
             assert isclose(found[place][name], value, rel_tol=1e-9), (output, place, name)
 
 
+def _written(broker: Broker, scratch: Path, output: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for file in (scratch / "spark" / output).glob("*.json"):
+        for line in file.read_text().splitlines():
+            value = json.loads(line)
+            yield value["symbol"], value
+    for message in broker.read(output):
+        yield (message.key() or b"").decode().strip('"'), json.loads(message.value() or b"")
+
+
 def task(engine: str, bootstrap: str, output: str, scratch: Path, minutes: int) -> dict[str, Any]:
     """What to tell the engine's worker."""
-    if engine in ("spark", "quix"):
+    if engine == "spark":
+        return {"input": str(scratch / "trades"), "output": str(scratch / engine / output)}
+    if engine == "quix":
         places = {"input": "trades", "output": output, "scratch": str(scratch / engine)}
         return {"bootstrap": bootstrap, "minutes": minutes, **places}
     sink = (
@@ -134,7 +148,7 @@ def start(stack: ExitStack, engine: str, scratch: Path, bootstrap: str) -> Worke
     home = _installed(engine)
     python = Path(sys.base_prefix) / "bin/python3"
     script = Path(__file__).with_name(f"{engine}_worker.py")
-    command = [str(python), "-P", str(script), str(home / "jars")]
+    command = [str(python), "-P", str(script)]
     (scratch / engine).mkdir()
     environment = {"PYTHONPATH": str(home), "PYSPARK_PYTHON": str(python)}
     return stack.enter_context(worker(command, environment))
@@ -148,12 +162,8 @@ def _installed(engine: str) -> Path:
         installer = [uv, "pip"] if uv else [sys.executable, "-m", "pip"]
         install = [*installer, "install", "-q", "--target", str(target), PACKAGES[engine]]
         subprocess.run(list(map(str, install)), check=True)
-        for jar in SPARK_JARS if engine == "spark" else ():
-            copy = [str(toolchain.maven()), "-q", "-B", COPY, f"-Dartifact={jar}"]
-            subprocess.run([*copy, f"-DoutputDirectory={target / 'jars'}"], check=True)
 
-    wanted = cache.digest_of(PACKAGES[engine], *(SPARK_JARS if engine == "spark" else ()))
-    return cache.entry(f"bench-{engine}", wanted, fetch)
+    return cache.entry(f"bench-{engine}", cache.digest_of(PACKAGES[engine]), fetch)
 
 
 def measure(scratch: Path, net: str, options: argparse.Namespace) -> dict[str, list[float]]:
@@ -163,7 +173,7 @@ def measure(scratch: Path, net: str, options: argparse.Namespace) -> dict[str, l
     broker.start()
     with ExitStack() as stack:
         stack.callback(broker.stop)
-        wanted = load(broker, options.records)
+        wanted = load(broker, scratch, options.records)
         running = {e: start(stack, e, scratch, broker.bootstrap) for e in options.engines}
         for turn in range(options.rounds + 1):
             for engine, one in running.items():
@@ -171,7 +181,7 @@ def measure(scratch: Path, net: str, options: argparse.Namespace) -> dict[str, l
                 broker.create(NewTopic(output, 2, 1))
                 told = task(engine, broker.bootstrap, output, scratch, len(wanted))
                 spent = one.run(told)
-                check(broker, output, wanted)
+                check(broker, scratch, output, wanted)
                 rate = options.records / spent["cpu"]
                 print(f"{turn} {engine:6} {rate:10,.0f} records per CPU-second", flush=True)
                 if turn:
