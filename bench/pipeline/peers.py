@@ -134,8 +134,10 @@ def task(engine: str, bootstrap: str, output: str, scratch: Path, minutes: int) 
         f"'topic' = '{output}', 'properties.bootstrap.servers' = '{bootstrap}', "
         "'format' = 'json', 'key.format' = 'raw', 'key.fields' = 'symbol')"
     )
-    insert = MINUTES.format(output=output, input="ours" if engine == "ours" else "json")
-    return {"ddl": [sink], "inserts": [insert, *([decode.kept()] if engine == "ours" else [])]}
+    ours = engine == "ours"
+    insert = MINUTES.format(output=output, input="ours" if ours else "json")
+    inserts = [insert, *([decode.kept()] if ours else [])]
+    return {"ddl": [sink], "inserts": inserts, "reuse": ours}
 
 
 def start(stack: ExitStack, engine: str, scratch: Path, bootstrap: str) -> Worker:
