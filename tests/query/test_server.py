@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tapehouse_query import metrics
 from tapehouse_query.live.events import AlertEvent, TradeEvent
@@ -17,6 +18,9 @@ from tests.query.catalog import MemoryCatalog, append
 from tests.query.served import follow, get, post, served
 
 AT = datetime(2026, 1, 31, 9, 30, 0, 123, tzinfo=UTC)
+ANOMALY = b"""{"alert_id": "MSFT/VOLUME_ANOMALY/1", "symbol": "MSFT", "volume": 900, "z_score": 5.5,
+  "alert_type": "VOLUME_ANOMALY", "severity": "HIGH", "direction": "UP", "threshold": 3.0,
+  "triggered_at": "2026-01-31T09:30:00.000123Z", "message": "MSFT: 900 shares in a minute"}"""
 
 
 def trade(number: int, symbol: str = "AAPL") -> TradeEvent:
@@ -116,7 +120,7 @@ async def test_subscriptions(services: Services) -> None:
         "subscription($s: String) { onNewTrade(symbol: $s) { tradeId symbol quantity timestamp } }"
     )
     alerts = """subscription($s: [String!]) {
-      onTradeAlert(symbols: $s) { symbol severity pctChange triggeredAt } }"""
+      onTradeAlert(symbols: $s) { symbol alertType severity price pctChange triggeredAt } }"""
     async with (
         served(services),
         follow(trades, s="AAPL") as one,
@@ -129,6 +133,7 @@ async def test_subscriptions(services: Services) -> None:
         services.alerts.publish(
             [AlertEvent(symbol, "HIGH", 105.0, AT, pct_change=5.0) for symbol in ("AAPL", "MSFT")]
         )
+        services.alerts.publish([msgspec.json.decode(ANOMALY, type=AlertEvent)])
         expected = {
             "tradeId": "t2",
             "symbol": "AAPL",
@@ -140,13 +145,17 @@ async def test_subscriptions(services: Services) -> None:
         assert json.loads(message)["payload"]["data"]["onNewTrade"] == expected
         seen = [json.loads(await asyncio.wait_for(everything.recv(), 10)) for _ in range(2)]
         assert [m["payload"]["data"]["onNewTrade"]["tradeId"] for m in seen] == ["t1", "t2"]
-        told = json.loads(await asyncio.wait_for(alert.recv(), 10))
-        assert told["payload"]["data"]["onTradeAlert"] == {
+        told = [json.loads(await asyncio.wait_for(alert.recv(), 10)) for _ in range(2)]
+        movement = {
             "symbol": "MSFT",
+            "alertType": "PRICE_MOVEMENT",
             "severity": "HIGH",
+            "price": 105.0,
             "pctChange": 5.0,
             "triggeredAt": "2026-01-31T09:30:00.000123Z",
         }
+        anomaly = movement | {"alertType": "VOLUME_ANOMALY", "price": None, "pctChange": None}
+        assert [m["payload"]["data"]["onTradeAlert"] for m in told] == [movement, anomaly]
     await subscribers("onNewTrade", 0)
 
 

@@ -22,7 +22,7 @@ from tapehouse_query.watchlists import open_watchlists
 E = TypeVar("E", bound=Keyed)
 
 _TRADE_TOPICS = ("enriched.trades", "raw.trades")
-_ALERT_TOPICS = ("alerts.price-movement",)
+_MOVEMENTS, _ANOMALIES = "alerts.price-movement", "alerts.anomalies"
 
 
 async def serve(settings: Settings) -> None:
@@ -47,7 +47,8 @@ async def serve(settings: Settings) -> None:
 
     live: dict[str, LiveTopic[Any]] = {
         "trades": LiveTopic(config, _TRADE_TOPICS, TradeEvent, into(trades)),
-        "alerts": LiveTopic(config, _ALERT_TOPICS, AlertEvent, into(alerts)),
+        "alerts": LiveTopic(config, [_MOVEMENTS], AlertEvent, into(alerts)),
+        "anomalies": LiveTopic(config, [_ANOMALIES], AlertEvent, into(alerts)),
     }
     services = Services(
         engine, trades, alerts, open_watchlists(settings.watchlists), Answers(engine.lake)

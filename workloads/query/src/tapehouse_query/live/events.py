@@ -24,11 +24,12 @@ class TradeEvent(msgspec.Struct, frozen=True, gc=False):
 
 
 class AlertEvent(msgspec.Struct, frozen=True, gc=False):
-    """A price movement; its time is called `timestamp` or `triggered_at`."""
+    """A price movement, or an anomaly, which has no price; its time is called `timestamp` or
+    `triggered_at`."""
 
     symbol: str
     severity: str
-    price: float
+    price: float | None = None
     timestamp: datetime | None = None
     triggered_at: datetime | None = None
     alert_type: str = "PRICE_MOVEMENT"
