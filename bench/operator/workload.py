@@ -73,6 +73,10 @@ class TrioKind:
         """Nothing to try out."""
         return None
 
+    def outlived(self, plan: Trio) -> int:
+        """No data bears a revision's number."""
+        return 0
+
     def compile(self, plan: Trio, revision: RevisionRef) -> Output:
         """A topic, a user, a ConfigMap."""
         name = plan.metadata.name

@@ -8,7 +8,7 @@ from typing import Any
 
 from tapehouse_operator.api.base import Reason, Resource, parse
 from tapehouse_operator.api.transition import check_transition
-from tapehouse_operator.emit.core import Child
+from tapehouse_operator.emit.core import Child, ObjectKey
 from tapehouse_operator.errors import NotReady, SpecError
 from tapehouse_operator.kinds.contract import (
     Kind,
@@ -54,6 +54,8 @@ class Scene:
     subject: Subject
     history: History
     versions: Versions
+    live: Mapping[ObjectKey, Observed]
+    """The children, revisions among them."""
     world: World | NotReady
     now: datetime
 
@@ -144,10 +146,11 @@ def _newest(scene: Scene) -> Intent:
     if isinstance(world, NotReady):
         raise world
     former = scene.versions.accepted.spec if scene.versions.accepted else None
-    if former is not None:
+    if former is not None and not scene.versions.settled:
         check_transition(former, newest.spec)
     plan = scene.kind.validate(newest, world)
-    move = step(scene.history, newest.spec, former)
+    taken = max(scene.history.high_water, scene.kind.outlived(plan))
+    move = step(replace(scene.history, high_water=taken), newest.spec, former)
     if move.is_new and (preflight := scene.kind.preflight(plan)):
         _check(preflight, world, scene.now)
     output = scene.kind.compile(plan, move.revision)

@@ -70,10 +70,11 @@ def _holds(value: Any, owned: Fields) -> bool:
     if not owned or not value:
         return True
     if isinstance(value, dict):
-        return all(
-            (mine := owned.get(f"f:{key}")) is not None and _holds(item, mine)
-            for key, item in value.items()
-        )
+        for key, item in value.items():
+            mine = owned.get(f"f:{key}")
+            if mine is None or (mine and item and not _holds(item, mine)):
+                return False
+        return True
     return isinstance(value, list) and all(
         (mine := _element(item, owned)) is not None and _holds(item, mine) for item in value
     )

@@ -54,15 +54,15 @@ def canonical(value: Mapping[str, Any] | list[Any] | str) -> bytes:
     try:
         raw = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     except TypeError:  # mappings that are no dict, numbers beyond 64 bits
-        raw = b".0"
+        raw = b":0.0"
     if not _FLOAT.search(raw):
         return raw
     plain = _plain(value)
     return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-_FLOAT = re.compile(rb"\.0|[0-9][eE]")
-"""What may be a number that orjson writes otherwise."""
+_FLOAT = re.compile(rb"[:\[,]-?[0-9]+(?:\.0|(?:\.[0-9]+)?[eE])")
+"""What may be a number that orjson writes otherwise; digests are not."""
 
 
 def _plain(value: Any) -> Any:

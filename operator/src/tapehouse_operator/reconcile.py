@@ -125,7 +125,7 @@ class Reconciler:
             world: World | NotReady = await self._world(subject.key, settings, children, refs)
         except NotReady as e:
             world = e
-        return Scene(kind, subject, history, versions, world, self.backend.now())
+        return Scene(kind, subject, history, versions, children, world, self.backend.now())
 
     async def _settings(self, subject: Subject) -> Mapping[str, str]:
         namespace = subject.key.namespace
@@ -175,7 +175,7 @@ class Reconciler:
 
     async def _write(self, scene: Scene, intent: Intent) -> Result:
         """Revision, tables, children, prune; stops at the first refusal and tells it."""
-        live = dict(self.backend.children(scene.subject.key))
+        live = dict(scene.live)
         tables: dict[str, TableState] = {}
         drift: list[str] = []
         obstacle, retry = intent.obstacle, intent.retry

@@ -97,6 +97,9 @@ class WidgetKind:
         name, namespace = resource.metadata.name, resource.metadata.namespace
         return WidgetPlan(name, namespace, spec, dict(needed.data) if needed else {})
 
+    def outlived(self, plan: WidgetPlan) -> int:
+        return int(plan.needed.get("revision", 0))
+
     def preflight(self, plan: WidgetPlan) -> Preflight | None:
         if not plan.spec.sql:
             return None

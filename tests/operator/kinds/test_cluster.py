@@ -177,3 +177,29 @@ def test_a_feed_that_comes_back_is_found_again() -> None:
         assert c.unready() == {}
 
     play(scene)
+
+
+def test_a_job_made_anew_goes_on_after_the_branches_that_its_tables_have() -> None:
+    """Its history went with it; `rev-00001` is still there, with the rows of then."""
+    said = {"revision": 3, "branch": "rev-00003", "ok": True, "reason": "Published"}
+    told = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "bronze-trades-published"},
+        "data": {"published.json": json.dumps(said)},
+    }
+
+    async def scene(c: Cluster) -> None:
+        assert c.get(*FLINK)["metadata"]["labels"]["tapehouse.dev/revision"] == "1"
+        c.apply([told])
+        c.remove("StreamJob", "land")
+        await c.settle()
+        c.apply([LAND])
+        await c.settle()
+        assert c.unready() == {}
+        job = json.loads(c.get(*CONFIG, "land-00004")["data"]["job.json"])
+        assert (job["branch"], job["forkFrom"]) == ("rev-00004", "rev-00003")
+        status = c.get("tapehouse.dev/v1alpha1", "StreamJob", "land")["status"]
+        assert (status["revision"], status["revisionHighWater"]) == (4, 4)
+
+    play(scene)

@@ -134,6 +134,11 @@ class LakehouseTableSpec(Spec):
         ),
     )
 
+    suspend: Annotated[Boolean, Change.NONE] = False
+    """Shows as `Suspended` and not Ready, and stops nothing: a table runs no workload of its own.
+    What a job writes stops by `suspend` of its StreamJob; transforms and upkeep are stopped for
+    all tables of a namespace together, by scaling the publisher to 0; it then publishes nothing
+    either. Default: false."""
     identifier: Annotated[TableName, Change.REVISION]
     """`namespace.table` in the catalog; immutable. Example: `bronze.trades`."""
     columns: Annotated[
@@ -172,8 +177,10 @@ class LakehouseTableSpec(Spec):
     serve: Annotated[Serve, Change.IN_PLACE] = Serve()
     """How it is served, to whom, and which of it."""
     evolution: Annotated[Evolution, Change.NONE] = Evolution.SAFE
-    """Which changes of columns are made: `Safe` adds, renames and widens; `Reviewed` asks a person
-    before each; `Destructive` also drops. Default: Safe."""
+    """Which changes of the table are made: `Safe` adds, renames and widens columns, and divides and
+    sorts new files otherwise; `Reviewed` makes none: `tapehouse plan` and the status tell what
+    would change, and applying the same with `Safe` lets it happen; `Destructive` also drops.
+    Default: Safe."""
     strategy: Annotated[Strategy, Change.NONE] = Strategy()
     """How a new revision of a transform replaces the old one."""
 

@@ -1,6 +1,7 @@
 """Status: what the operator saw last, as conditions and as a few words for people."""
 
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
@@ -48,6 +49,7 @@ class Condition(Model):
     """Whether `Ready` needs it to be True; not part of the API."""
 
 
+@lru_cache(maxsize=256)
 def condition(
     kind: ConditionType, so: bool | None, reason: Reason, message: str = "", counts: bool = True
 ) -> Condition:

@@ -16,8 +16,8 @@ from tapehouse_operator.drift import owned_fields
 from tapehouse_operator.kinds.contract import Observed
 from tapehouse_operator.names import LABEL_OWNER
 
-COMPRESS_FROM = 512
-"""Bytes; smaller bodies gain nothing."""
+COMPRESS_FROM = 2048
+"""Bytes; most bodies are smaller, and keeping them as they are spares a tenth of a restart."""
 WITH_DATA = frozenset({"ConfigMap", "ControllerRevision"})
 BULKY = frozenset({"Deployment", "FlinkDeployment", "Pod"})
 """Children whose specs nobody but their own controller reads."""

@@ -1,12 +1,12 @@
 """Whether a live table can become what is declared, in place and without loss."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from tapehouse_operator.api.base import Reason
 from tapehouse_operator.api.icetypes import parse_type, widens
 from tapehouse_operator.emit.consumers import Consumers, Source, readers
-from tapehouse_operator.emit.core import Column
+from tapehouse_operator.emit.core import Column, Table, TableState
 from tapehouse_operator.errors import SpecError
 
 
@@ -16,8 +16,6 @@ class Policy:
 
     drops: bool = False
     """`evolution: Destructive`."""
-    frozen: bool = False
-    """`evolution: Reviewed`: nothing changes before a person has looked at it."""
     written: Collection[str] = ()
     """Columns a running job names in its INSERT."""
     writer: str = ""
@@ -43,8 +41,52 @@ def check_evolution(live: Sequence[Column], wanted: Sequence[Column], policy: Po
     for name in there:
         if name not in kept:
             _check_gone(name, policy)
-    if policy.frozen:
-        _check_unchanged(there, wanted, kept)
+
+
+def check_reviewed(live: TableState, wanted: Table) -> None:
+    """Nothing changes before a person has seen what.
+
+    Raises:
+        SpecError: something would; it names all that would, and what lets it happen.
+    """
+    if waiting := changes(live, wanted):
+        remedy = f"{'; '.join(waiting)}: this waits to be reviewed; evolution: Safe lets it happen"
+        raise SpecError(Reason.ACKNOWLEDGEMENT_REQUIRED, "spec.evolution", "Reviewed", remedy)
+
+
+def changes(live: TableState, wanted: Table) -> tuple[str, ...]:
+    """How columns and layout of a table change, a line each."""
+    layout = (("partition", live.partition, wanted.partition), ("sort", live.sort, wanted.sort))
+    return (
+        *_column_changes(live.columns, wanted.columns),
+        *(
+            f"~ {what}: {_listed(old)} → {_listed(new)}, for new files"
+            for what, old, new in layout
+            if old != new
+        ),
+    )
+
+
+def _column_changes(live: Sequence[Column], wanted: Sequence[Column]) -> Iterator[str]:
+    there = {column.name: column for column in live}
+    kept = set()
+    for column in wanted:
+        was = there.get(column.name) or there.get(column.previous_name or "")
+        if was is None:
+            yield f"+ column {column.name} {column.type}"
+            continue
+        kept.add(was.name)
+        if was.name != column.name:
+            yield f"~ column {was.name} is called {column.name}"
+        if was.type != column.type:
+            yield f"~ column {column.name}: {was.type} → {column.type}"
+        if was.required != column.required:
+            yield f"~ column {column.name} is {'required' if column.required else 'optional'}"
+    yield from (f"- column {name}" for name in there if name not in kept)
+
+
+def _listed(items: Sequence[str]) -> str:
+    return ", ".join(items) or "none"
 
 
 def vanishing(live: Sequence[Column], wanted: Sequence[Column]) -> tuple[str, ...]:
@@ -102,16 +144,3 @@ def _check_gone(name: str, policy: Policy) -> None:
     if name in policy.written:
         remedy = f"job {policy.writer} still writes column {name}; take it out of its INSERT first"
         raise SpecError(Reason.DESTRUCTIVE_CHANGE, "spec.columns", name, remedy)
-
-
-def _check_unchanged(
-    there: dict[str, Column], wanted: Sequence[Column], kept: Collection[str]
-) -> None:
-    changed = [c.name for c in wanted if c.name not in there or there[c.name].type != c.type]
-    changed += [name for name in there if name not in kept]
-    if changed:
-        remedy = (
-            "evolution is Reviewed: nothing changes unseen; review the change and set "
-            "evolution: Safe for it"
-        )
-        raise SpecError(Reason.ACKNOWLEDGEMENT_REQUIRED, "spec.columns", changed, remedy)

@@ -185,6 +185,13 @@ class Kind(Protocol, Generic[R, P]):
         """What must succeed before a *new* spec is accepted."""
         ...
 
+    def outlived(self, plan: P) -> int:
+        """The highest revision number that data still bears although its resource may be gone.
+
+        A new resource of the same name counts on from there; 0: there is no such data.
+        """
+        ...
+
     def compile(self, plan: P, revision: RevisionRef) -> Output:
         """All that should exist for one live revision."""
         ...

@@ -66,6 +66,10 @@ class DashboardKind:
         """Nothing to try out."""
         return None
 
+    def outlived(self, plan: DashboardPlan) -> int:
+        """No data bears a revision's number."""
+        return 0
+
     def compile(self, plan: DashboardPlan, revision: RevisionRef) -> Output:
         """No children."""
         return Output()

@@ -11,7 +11,13 @@ from tapehouse_operator.api.tableparts import Evolution
 from tapehouse_operator.emit import iceberg
 from tapehouse_operator.emit.consumers import Source
 from tapehouse_operator.emit.core import Child, ObjectKey, Table, TableState
-from tapehouse_operator.emit.evolution import Policy, check_evolution, check_readers, vanishing
+from tapehouse_operator.emit.evolution import (
+    Policy,
+    check_evolution,
+    check_readers,
+    check_reviewed,
+    vanishing,
+)
 from tapehouse_operator.emit.manifests import config_map, document
 from tapehouse_operator.emit.platform import Platform
 from tapehouse_operator.emit.sql import SqlError, inserts
@@ -114,6 +120,10 @@ class LakehouseTableKind:
         """Nothing to try out."""
         return None
 
+    def outlived(self, plan: TablePlan) -> int:
+        """No data bears a revision's number."""
+        return 0
+
     def compile(self, plan: TablePlan, revision: RevisionRef) -> Output:
         """The table, and what the publisher and maintenance must know of it."""
         data = {TABLE_KEY: document(plan.document)}
@@ -184,11 +194,12 @@ def _check_live(table: Table, name: str, spec: LakehouseTableSpec, world: World)
         raise SpecError(Reason.TABLE_TAKEN, "spec.identifier", spec.identifier, remedy)
     policy = Policy(
         drops=spec.evolution is Evolution.DESTRUCTIVE,
-        frozen=spec.evolution is Evolution.REVIEWED,
         written=_written(spec, world),
         writer=spec.stream.job if spec.stream else "",
     )
     check_evolution(live.columns, table.columns, policy)
+    if spec.evolution is Evolution.REVIEWED:
+        check_reviewed(live, table)
     if lost := vanishing(live.columns, table.columns):
         if world.consumers is None:
             message = f"whether anybody reads {', '.join(lost)} is not known yet"

@@ -67,6 +67,10 @@ class QualitySuiteKind:
         """Nothing to try out."""
         return None
 
+    def outlived(self, plan: SuitePlan) -> int:
+        """No data bears a revision's number."""
+        return 0
+
     def compile(self, plan: SuitePlan, revision: RevisionRef) -> Output:
         """No children."""
         return Output()

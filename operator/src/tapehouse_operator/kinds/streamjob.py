@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from tapehouse_operator.api.base import (
     Condition,
@@ -103,6 +104,8 @@ class JobPlan:
     """By revision that has been started: the branch it forked from."""
     running: int | None
     """The revision whose branch holds the newest data."""
+    published: int
+    """The newest revision of which its tables have a branch, perhaps that of a former job."""
     accepted: frozenset[str]
     """Digests of the SQL of started revisions."""
     rotation: Rotation
@@ -195,6 +198,7 @@ class StreamJobKind:
             stalled=tuple(table for table in tables if _is_stalled(table, world)),
             forks=forks,
             running=_running(name, forks, world),
+            published=max((_published(table, world) for table in tables), default=0),
             accepted=frozenset(
                 config.annotations.get(ANNOTATION_SQL, "") for config in configs.values()
             ),
@@ -209,6 +213,10 @@ class StreamJobKind:
             return None
         pod = check_pod(plan.program, plan.platform.image_streams)
         return Preflight(Child(pod), needs=(Child(check_config(plan.program)),))
+
+    def outlived(self, plan: JobPlan) -> int:
+        """Branches stay with their tables when a job goes."""
+        return plan.published
 
     def compile(self, plan: JobPlan, revision: RevisionRef) -> Output:
         """Topics, user, configuration, intent to publish, job: in the order they are needed."""
@@ -347,9 +355,18 @@ def _target(table: str, spec: StreamJobSpec, world: World) -> Target:
 
 
 def _is_stalled(table: str, world: World) -> bool:
+    return _told(table, world).get("reason") == STALLED
+
+
+def _published(table: str, world: World) -> int:
+    return int(_told(table, world).get("revision", 0))
+
+
+def _told(table: str, world: World) -> Mapping[str, Any]:
+    """What the publisher tells of a table."""
     config = world.objects.get(_config_key(published_name(table)))
-    text = config.data.get(PUBLISHED_KEY) if config else None
-    return text is not None and json.loads(text)["reason"] == STALLED
+    document: dict[str, Any] = json.loads((config.data if config else {}).get(PUBLISHED_KEY, "{}"))
+    return document
 
 
 def _await_table(table: str, world: World) -> None:
@@ -411,7 +428,8 @@ def _fork_from(plan: JobPlan, number: int) -> str | None:
     """Once written it stays, or the job would restart for a change that is none."""
     if number in plan.forks:
         return plan.forks[number]
-    return branch_name(plan.running) if plan.running is not None else None
+    newest = plan.running if plan.running is not None else plan.published
+    return branch_name(newest) if 0 < newest < number else None
 
 
 def _job(plan: JobPlan, config: str, number: int) -> flink.Job:

@@ -137,6 +137,10 @@ class TradeFeedKind:
         """Nothing to try out."""
         return None
 
+    def outlived(self, plan: FeedPlan) -> int:
+        """No data bears a revision's number."""
+        return 0
+
     def compile(self, plan: FeedPlan, revision: RevisionRef) -> Output:
         """Topics, user, schemas, access, configuration, workload: as they are needed."""
         names = plan.workload.names

@@ -2,13 +2,14 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tapehouse_operator.backends.kube import Body
 from tapehouse_operator.emit import flink
-from tapehouse_operator.emit.core import Column, ObjectKey, Table, TableState
+from tapehouse_operator.emit.core import ObjectKey, Table, TableState
+from tapehouse_operator.emit.evolution import changes
 from tapehouse_operator.emit.job import JOB_KEY
 from tapehouse_operator.emit.tables import TABLE_KEY
 from tapehouse_operator.shell.differences import Difference, differences
@@ -61,32 +62,25 @@ def table_changes(live: TableState, wanted: Table) -> tuple[str, ...]:
     """How one table changes, a line each; one without UUID is known by its declaration only."""
     if not live.exists:
         return (f"+ table with {len(wanted.columns)} columns",)
-    lines = [*_columns(live.columns, wanted.columns)]
-    for what, old, new in (
-        ("partition", live.partition, wanted.partition),
-        ("sort", live.sort, wanted.sort),
-    ):
-        if old != new:
-            lines.append(f"~ {what}: {_list(old)} → {_list(new)}, for new files")
-    lines += [
+    properties = (
         f"~ property {name}: {live.properties.get(name, 'unset')} → {value}"
         for name, value in wanted.properties.items()
         if live.uuid and live.properties.get(name) != value
-    ]
-    return tuple(lines)
+    )
+    return (*changes(live, wanted), *properties)
 
 
 def impact(
-    changes: Mapping[ObjectKey, tuple[Body | None, Body | None]],
+    objects: Mapping[ObjectKey, tuple[Body | None, Body | None]],
     tables: Mapping[str, Sequence[str]],
 ) -> Impact:
     """What all changes of one resource do together; the largest class counts.
 
-    `changes` holds what differs only, `tables` the lines of `table_changes`.
+    `objects` holds what differs only, `tables` the lines of `table_changes`.
     """
-    parts = [_child(at, before, after) for at, (before, after) in changes.items()]
+    parts = [_child(at, before, after) for at, (before, after) in objects.items()]
     parts += [_table(name, lines) for name, lines in tables.items() if lines]
-    parts += [_statements(changes)] if any(p.change == "savepoint" for p in parts) else []
+    parts += [_statements(objects)] if any(p.change == "savepoint" for p in parts) else []
     return Impact(
         change=max((p.change for p in parts), key=CLASSES.index, default="none"),
         loses=tuple(dict.fromkeys(text for p in parts for text in p.loses)),
@@ -128,9 +122,9 @@ def _table(name: str, lines: Sequence[str]) -> Impact:
     return Impact("in place", loses=tuple(f"column {c} of {name}, with its data" for c in gone))
 
 
-def _statements(changes: Mapping[ObjectKey, tuple[Body | None, Body | None]]) -> Impact:
+def _statements(objects: Mapping[ObjectKey, tuple[Body | None, Body | None]]) -> Impact:
     """Flink finds state again by a statement's place and operators."""
-    documents = [_program(side) for side in zip(*changes.values(), strict=True)]
+    documents = [_program(side) for side in zip(*objects.values(), strict=True)]
     was, now = documents
     if was is None or now is None:
         return Impact("savepoint", notes=("no state is lost",))
@@ -165,27 +159,5 @@ def _target(insert: str) -> str:
     return insert.split(" (", 1)[0].removeprefix("INSERT INTO ").replace("`", "")
 
 
-def _columns(live: Sequence[Column], wanted: Sequence[Column]) -> Iterator[str]:
-    there = {column.name: column for column in live}
-    kept = set()
-    for column in wanted:
-        was = there.get(column.name) or there.get(column.previous_name or "")
-        if was is None:
-            yield f"+ column {column.name} {column.type}"
-            continue
-        kept.add(was.name)
-        if was.name != column.name:
-            yield f"~ column {was.name} is called {column.name}"
-        if was.type != column.type:
-            yield f"~ column {column.name}: {was.type} → {column.type}"
-        if was.required != column.required:
-            yield f"~ column {column.name} is {'required' if column.required else 'optional'}"
-    yield from (f"- column {name}" for name in there if name not in kept)
-
-
 def _content(body: Body) -> dict[str, Any]:
     return {k: v for k, v in body.items() if k not in ("metadata", "status")}
-
-
-def _list(items: Sequence[str]) -> str:
-    return ", ".join(items) or "none"

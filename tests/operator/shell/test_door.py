@@ -1,0 +1,102 @@
+"""What Kopf is given to watch: everything from where a list of the engine ended."""
+
+import asyncio
+import random
+from types import SimpleNamespace
+from typing import Any
+
+from tapehouse_operator.backends.access import Access
+from tapehouse_operator.backends.memory import MemoryKube
+from tapehouse_operator.kinds.contract import Key
+from tapehouse_operator.names import API_VERSION
+from tapehouse_operator.shell.engine import Engine
+from tapehouse_operator.shell.handlers import Door
+from yarl import URL
+
+from tests.operator.engine.house import NS, widget
+from tests.operator.engine.widget import WidgetKind
+
+SERVER = "https://api.example/k8s"
+WIDGETS = f"{SERVER}/apis/{API_VERSION}/namespaces/{NS}/widgets"
+ANEW = {"watch": "true", "sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
+
+
+def started() -> tuple[MemoryKube, Engine]:
+    kube = MemoryKube()
+    kube.create(
+        {
+            "apiVersion": API_VERSION,
+            "kind": "Widget",
+            "metadata": {"name": "one", "namespace": NS},
+            "spec": {"size": 1, "parts": ["a"]},
+        }
+    )
+    made = Engine([WidgetKind()], kube, no_catalog, namespaces=[NS], rng=random.Random(1))
+    return kube, made
+
+
+def no_catalog(settings: Any) -> Any:
+    raise AssertionError("nobody asks")
+
+
+def door(engine: Engine) -> Door:
+    made = Door(engine, Access(SERVER, None, lambda: "", NS), [WidgetKind()], [NS])
+    made._loop = asyncio.get_running_loop()
+    return made
+
+
+async def sent(door: Door, url: URL) -> URL:
+    """What becomes of a request for `url`."""
+    found: list[URL] = []
+
+    async def send(request: Any) -> Any:
+        found.append(request.url)
+
+    request: Any = SimpleNamespace(url=url)
+    await door._after_our_list(request, send)
+    return found[0]
+
+
+async def test_a_watch_goes_on_where_the_first_list_ended_and_a_later_one_needs_its_own() -> None:
+    kube, engine = started()
+    await engine.start()
+    try:
+        lists, version = kube.calls["list"], kube.objects[widget("one")]["metadata"]
+        url = await sent(door(engine), URL(WIDGETS).with_query(ANEW))
+        assert dict(url.query) == {
+            "watch": "true",
+            "resourceVersion": version["resourceVersion"],
+        }
+        assert kube.calls["list"] == lists, "at a start nothing is listed twice"
+
+        kube.remove(widget("one"))
+        await sent(door(engine), URL(WIDGETS).with_query(ANEW))
+        assert kube.calls["list"] == lists + 1
+        key = Key("Widget", NS, "one")
+        assert engine.backend.subject(key) is None, "nobody told that it has gone but the list"
+    finally:
+        await engine.stop()
+
+
+async def test_other_requests_are_left_alone() -> None:
+    _, engine = started()
+    for url in (
+        URL(f"{SERVER}/apis/{API_VERSION}"),
+        URL(f"{WIDGETS}?watch=true&resourceVersion=7"),
+    ):
+        assert await sent(door(engine), url) == url
+
+
+async def test_what_a_watch_told_during_a_list_is_not_taken_for_gone() -> None:
+    kube, engine = started()
+    await engine.start()
+    try:
+        body = kube.objects[widget("one")]
+        later = str(int(body["metadata"]["resourceVersion"]) + 10)
+        meta = {**body["metadata"], "name": "two", "uid": "two", "resourceVersion": later}
+        engine.seen({**body, "metadata": meta})
+        await engine.place(engine.scopes[0])
+        await engine.place(engine.scopes[0])
+        assert engine.backend.subject(Key("Widget", NS, "two")) is not None
+    finally:
+        await engine.stop()
