@@ -19,13 +19,15 @@ import pytest
 
 from tests.operator.sweep.learning import Learnt, deletions, learn, prepare
 from tests.operator.sweep.rig import LULL, Rig, rig
-from tests.operator.sweep.stories import SHORT, STORIES, Story, in_parallel
+from tests.operator.sweep.stories import SHORT, STORIES, Story
 from tests.support.apifaults import Stop, Stops
 from tests.support.controlplane import ApiServer
 
 pytestmark = pytest.mark.api
-LONG = 15.0
-"""Seconds without a write, in which the garbage collector may still be at work, and no more."""
+LONG = 30.0
+"""Seconds in which nobody writes, though the garbage collector may still be at work."""
+REACHED = 0.9
+"""Of the stops, at least; a run with fewer writes than the learnt one does not reach them all."""
 
 
 @dataclass
@@ -75,38 +77,33 @@ async def disturb(r: Rig, cases: list[Case]) -> None:
     seen = [case for case in cases if case.stop]
     crash = not all(case.stop and case.stop.goes_on for case in cases)
     with r.proxy.fault(Stops({case.namespace: case.stop for case in seen if case.stop})):
-        deeds = [asyncio.create_task(happen(r, seen))]
-        await reached(r, seen)
+        deeds = [asyncio.create_task(happen(r, case)) for case in seen]
+        await reached(r, seen, deeds)
         if crash:
             await r.operator.kill()
     if crash:
-        away = [case for case in cases if case.stop is None]
-        deeds.append(asyncio.create_task(happen(r, away)))
+        deeds += [asyncio.create_task(happen(r, case)) for case in cases if case.stop is None]
         await asyncio.sleep(LULL)  # a deletion ends only after the operator is back
         await r.operator.start()
     await asyncio.gather(*deeds)
 
 
-async def reached(r: Rig, cases: list[Case]) -> None:
-    """Until every stop is reached; a run with fewer writes than the learnt one may not reach it."""
-    await asyncio.sleep(2.0)
+async def happen(r: Rig, case: Case) -> None:
+    await case.story.happen(r.ground, case.namespace)
+
+
+async def reached(r: Rig, cases: list[Case], deeds: list[asyncio.Task[None]]) -> None:
+    """Until every stop is reached, or neither users nor the operator do anything any more."""
+    done, since = 0, time.monotonic()
     while not all(case.stop and case.stop.at for case in cases):
-        if time.monotonic() - r.last_write() > LONG:
-            return
+        if (now := sum(deed.done() for deed in deeds)) > done:
+            done, since = now, time.monotonic()
+        if time.monotonic() - max(since, r.last_write()) > LONG:
+            break
         await asyncio.sleep(0.5)
-
-
-async def happen(r: Rig, cases: list[Case]) -> None:
-    async def one(case: Case) -> None:
-        await case.story.happen(r.ground, case.namespace)
-
-    await in_parallel(one, cases, at_once=len(cases) + 1)
-
-
-def report(cases: list[Case], started: float) -> None:
-    reached = sum(1 for case in cases if case.stop is None or case.stop.at)
-    seconds = time.monotonic() - started
-    print(f"{len(cases)} cases, {reached} reached, {seconds:.0f} s")
+    count = sum(1 for case in cases if case.stop and case.stop.at)
+    print(f"{count} of {len(cases)} stops reached")
+    assert count >= REACHED * len(cases)
 
 
 @pytest.mark.e2e
@@ -117,7 +114,7 @@ async def test_every_write(apiserver: ApiServer, catalog: str, tmp_path: Path, l
         learnt = await learn(r, STORIES)
         cases = cases_of(learnt, lost=lost)
         await sweep(r, learnt, cases, float(os.environ.get("TAPEHOUSE_SWEEP_QUIET", "60")))
-    report(cases, started)
+    print(f"{len(cases)} cases, {time.monotonic() - started:.0f} s")
 
 
 async def test_some_writes(apiserver: ApiServer, catalog: str, tmp_path: Path) -> None:
@@ -129,4 +126,4 @@ async def test_some_writes(apiserver: ApiServer, catalog: str, tmp_path: Path) -
         everything = cases_of(learnt, lost=False)
         cases = rng.sample(everything, min(24, len(everything)))
         await sweep(r, learnt, cases, quiet=3.0)
-    report(cases, started)
+    print(f"{len(cases)} cases, {time.monotonic() - started:.0f} s")
