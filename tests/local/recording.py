@@ -59,6 +59,11 @@ def session(seed: int, start: datetime, end: datetime, trades: int) -> list[Fram
     return frames
 
 
+def stray(seed: int, time: datetime) -> Frame:
+    """One trade of an instrument of its own, at a time that no session has."""
+    return _trade(random.Random(seed), time, "STRAY", 1.0, 1)
+
+
 def _trade(rng: random.Random, time: datetime, symbol: str, price: float, size: int) -> Frame:
     one, other = rng.choice(AGENTS), rng.choice(AGENTS)
     data = {
