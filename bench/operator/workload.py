@@ -73,7 +73,7 @@ class TrioKind:
         """Nothing to try out."""
         return None
 
-    def outlived(self, plan: Trio) -> int:
+    def outlived(self, plan: Trio, *, anew: bool) -> int:
         """No data bears a revision's number."""
         return 0
 

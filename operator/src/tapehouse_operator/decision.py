@@ -149,8 +149,10 @@ def _newest(scene: Scene) -> Intent:
     if former is not None and not scene.versions.settled:
         check_transition(former, newest.spec)
     plan = scene.kind.validate(newest, world)
-    taken = max(scene.history.high_water, scene.kind.outlived(plan))
-    move = step(replace(scene.history, high_water=taken), newest.spec, former)
+    history = scene.history
+    taken = scene.kind.outlived(plan, anew=history.latest is None)
+    history = replace(history, high_water=max(history.high_water, taken))
+    move = step(history, newest.spec, former)
     if move.is_new and (preflight := scene.kind.preflight(plan)):
         _check(preflight, world, scene.now)
     output = scene.kind.compile(plan, move.revision)

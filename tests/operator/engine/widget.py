@@ -97,7 +97,7 @@ class WidgetKind:
         name, namespace = resource.metadata.name, resource.metadata.namespace
         return WidgetPlan(name, namespace, spec, dict(needed.data) if needed else {})
 
-    def outlived(self, plan: WidgetPlan) -> int:
+    def outlived(self, plan: WidgetPlan, *, anew: bool) -> int:
         return int(plan.needed.get("revision", 0))
 
     def preflight(self, plan: WidgetPlan) -> Preflight | None:

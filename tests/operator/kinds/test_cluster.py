@@ -196,6 +196,13 @@ def test_a_job_made_anew_goes_on_after_the_branches_that_its_tables_have() -> No
         await c.settle()
         c.apply([LAND])
         await c.settle()
+        status, reason, message = c.condition("StreamJob", "land", "Accepted")
+        assert (status, reason) == ("False", "AcknowledgementRequired")
+        assert "up to revision 3" in message
+        assert not [r for r in c.kube.objects if r.kind == FLINK[1] and r.name == "land"]
+
+        c.patch("StreamJob", "land", restoreFrom="file:/state/land/savepoints/savepoint-1")
+        await c.settle()
         assert c.unready() == {}
         job = json.loads(c.get(*CONFIG, "land-00004")["data"]["job.json"])
         assert (job["branch"], job["forkFrom"]) == ("rev-00004", "rev-00003")

@@ -185,10 +185,14 @@ class Kind(Protocol, Generic[R, P]):
         """What must succeed before a *new* spec is accepted."""
         ...
 
-    def outlived(self, plan: P) -> int:
+    def outlived(self, plan: P, *, anew: bool) -> int:
         """The highest revision number that data still bears although its resource may be gone.
 
-        A new resource of the same name counts on from there; 0: there is no such data.
+        New revisions count on from there; 0: there is no such data. `anew` is whether the resource
+        has no revision yet.
+
+        Raises:
+            SpecError: its author must say what shall become of that data.
         """
         ...
 

@@ -66,7 +66,7 @@ class DashboardKind:
         """Nothing to try out."""
         return None
 
-    def outlived(self, plan: DashboardPlan) -> int:
+    def outlived(self, plan: DashboardPlan, *, anew: bool) -> int:
         """No data bears a revision's number."""
         return 0
 

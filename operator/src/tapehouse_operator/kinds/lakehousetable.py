@@ -120,7 +120,7 @@ class LakehouseTableKind:
         """Nothing to try out."""
         return None
 
-    def outlived(self, plan: TablePlan) -> int:
+    def outlived(self, plan: TablePlan, *, anew: bool) -> int:
         """No data bears a revision's number."""
         return 0
 

@@ -67,7 +67,7 @@ class QualitySuiteKind:
         """Nothing to try out."""
         return None
 
-    def outlived(self, plan: SuitePlan) -> int:
+    def outlived(self, plan: SuitePlan, *, anew: bool) -> int:
         """No data bears a revision's number."""
         return 0
 

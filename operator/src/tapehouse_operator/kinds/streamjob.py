@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tapehouse_operator.api.base import (
+    Acknowledgement,
     Condition,
     ConditionType,
     DeletionPolicy,
@@ -214,8 +215,10 @@ class StreamJobKind:
         pod = check_pod(plan.program, plan.platform.image_streams)
         return Preflight(Child(pod), needs=(Child(check_config(plan.program)),))
 
-    def outlived(self, plan: JobPlan) -> int:
-        """Branches stay with their tables when a job goes."""
+    def outlived(self, plan: JobPlan, *, anew: bool) -> int:
+        """Branches stay with their tables when a job goes, and so does what it had read."""
+        if anew and plan.published:
+            _check_start(plan)
         return plan.published
 
     def compile(self, plan: JobPlan, revision: RevisionRef) -> Output:
@@ -402,6 +405,18 @@ def _ddl(
 
 
 # -- revisions and their branches --------------------------------------------------------------
+
+
+def _check_start(plan: JobPlan) -> None:
+    """Nothing is read twice into tables that hold it already, unless the author agrees."""
+    spec = plan.spec
+    if spec.restore_from is None and Acknowledgement.STATE_LOSS not in spec.acknowledge:
+        remedy = (
+            f"its tables hold what a former job wrote, up to revision {plan.published}; name that "
+            "job's last savepoint or checkpoint to go on from there, or put StateLoss into "
+            "spec.acknowledge to read all topics again: rows that are still in them come twice"
+        )
+        raise SpecError(Reason.ACKNOWLEDGEMENT_REQUIRED, "spec.restoreFrom", None, remedy)
 
 
 def _started(world: World) -> dict[int, Observed]:

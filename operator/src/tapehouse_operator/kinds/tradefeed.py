@@ -137,7 +137,7 @@ class TradeFeedKind:
         """Nothing to try out."""
         return None
 
-    def outlived(self, plan: FeedPlan) -> int:
+    def outlived(self, plan: FeedPlan, *, anew: bool) -> int:
         """No data bears a revision's number."""
         return 0
 
