@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tapehouse_laptop import jars, surroundings, toolchain
+from tapehouse_laptop import archives, jars, surroundings, toolchain
 from tapehouse_laptop.board import Board, Row, component_rows, unready
 from tapehouse_laptop.cache import Progress
 from tapehouse_laptop.components import Components
@@ -145,6 +145,7 @@ def prepare(progress: Progress) -> Binaries:
     toolchain.java()
     toolchain.streams_environment()
     jars.prepare(progress)
+    archives.prepare(progress)
     return binaries.find_or_build(progress)
 
 

@@ -1,0 +1,216 @@
+"""Makes the archives of `jvm`: a rehearsal of broker, catalog and Flink, once per machine.
+
+Each runs as it does later and writes down what it has loaded as it ends. Flink's three programs
+share one archive: in the rehearsal one process is everything.
+"""
+
+import asyncio
+import base64
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from confluent_kafka import KafkaException, Producer
+
+from tapehouse_laptop import cache, jars, jvm, rehearsal, toolchain
+from tapehouse_laptop.errors import LaptopError
+from tapehouse_laptop.flink.config import LOG4J
+from tapehouse_laptop.flink.wheel import Wheel
+from tapehouse_laptop.kafka.admin import Admin, UnreachableError
+from tapehouse_laptop.kafka.config import (
+    Broker,
+    Listener,
+    client_config,
+    format_arguments,
+    log4j_properties,
+    server_properties,
+)
+from tapehouse_laptop.net import Net
+
+RECORD, QUIET = "-XX:ArchiveClassesAtExit=", "-Xlog:disable"
+"""What cannot be archived is said class by class, thousands of times."""
+FAILURES = (LaptopError, UnreachableError, KafkaException, OSError, subprocess.SubprocessError)
+START_SECONDS, END_SECONDS, JOB_SECONDS = 90.0, 180.0, 300.0
+POLL = 0.25
+REMARK = "why-none.txt"
+KEPT = 3
+"""Sets of archives, 270 MB each: a developer makes one with every change of the functions."""
+
+
+def prepare(progress: cache.Progress = cache.silent) -> None:
+    """Make the archives of this machine where there are none.
+
+    It is tried once: a Java that cannot is no reason not to start.
+    """
+    cache.entry("archives", jvm.digest(), lambda at: _attempt(at, progress), progress)
+
+
+def _attempt(target: Path, progress: cache.Progress) -> None:
+    _forget(target.parent)
+    progress("archives", "a rehearsal of broker, catalog and Flink, once")
+    with tempfile.TemporaryDirectory() as place:
+        try:
+            _Rehearsal(Path(place), target, _free_net()).run()
+        except FAILURES as error:
+            for part in target.iterdir():
+                part.unlink()
+            (target / REMARK).write_text(f"{error}\n")
+            progress("archives", f"none, everything starts more slowly: {error}")
+
+
+def _forget(directory: Path) -> None:
+    """Remove the oldest archives; a JVM that runs from one keeps what it has."""
+    known = sorted(directory.glob("archives-*"), key=lambda path: path.stat().st_mtime)
+    for old in known[: 1 - KEPT]:
+        shutil.rmtree(old)
+
+
+def _free_net() -> Net:
+    return Net(f"127.{100 + secrets.randbelow(100)}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Rehearsal:
+    """One run in `place`, which leaves the archives in `target`."""
+
+    place: Path
+    target: Path
+    net: Net
+
+    def run(self) -> None:
+        with self._catalog() as uri, self._broker() as clients:
+            _publish(clients)
+            self._job(rehearsal.job(clients, uri))
+
+    @contextmanager
+    def _broker(self) -> Iterator[dict[str, str]]:
+        broker = Broker(
+            cluster_id=base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="),
+            host=self.net.kafka,
+            listeners=(Listener("internal", 9092, scram=True),),
+            overrides={},
+            authorized=True,
+            superusers=(),
+            data=self.place / "kafka",
+            password=secrets.token_hex(8),
+        )
+        properties, log4j = self.place / "server.properties", self.place / "log4j2.properties"
+        properties.write_text(server_properties(broker))
+        log4j.write_text(log4j_properties(self.place / "kafka.log"))
+        path = [f"-Dlog4j2.configurationFile={log4j}", "-cp", f"{jars.kafka()}/*"]
+        _run([toolchain.java().executable, *path, *format_arguments(broker, properties)])
+        clients = client_config(broker)
+        with self._recorded(jvm.KAFKA, [*path, "kafka.Kafka", str(properties)], {}):
+            _until(lambda: _answers(clients))
+            yield clients
+
+    @contextmanager
+    def _catalog(self) -> Iterator[str]:
+        host = self.net.address(0, 10)
+        settings = {
+            "CATALOG_HOST": host,
+            "CATALOG_PORT": "8181",
+            "CATALOG_DATABASE": str(self.place / "catalog.db"),
+            "CATALOG_WAREHOUSE": str(self.place / "warehouse"),
+        }
+        arguments = ["-cp", f"{jars.catalog()}/*", "dev.tapehouse.catalog.Main"]
+        with self._recorded(jvm.CATALOG, arguments, settings):
+            uri = f"http://{host}:8181"
+            _until(lambda: _serves(f"{uri}/v1/config"))
+            yield uri
+
+    @contextmanager
+    def _recorded(
+        self, program: str, arguments: Sequence[str], settings: Mapping[str, str]
+    ) -> Iterator[None]:
+        java = toolchain.java().executable
+        options = [RECORD + str(jvm.archive_file(self.target, program)), QUIET, *jvm.BRIEF]
+        with (self.place / f"{program}.out").open("wb") as output:
+            process = subprocess.Popen(
+                [java, *options, *arguments],
+                env={**os.environ, **settings},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            yield
+            process.send_signal(signal.SIGTERM)
+            process.wait(END_SECONDS)
+        finally:
+            process.kill()
+            process.wait()
+
+    def _job(self, job: Mapping[str, object]) -> None:
+        wheel = Wheel.find()
+        file, conf = self.place / "job.json", self.place / "conf"
+        conf.mkdir()
+        (conf / "log4j.properties").write_text(LOG4J)
+        (conf / "config.yaml").write_text("{}")
+        file.write_text(json.dumps(job))
+        record = RECORD + str(jvm.archive_file(self.target, jvm.FLINK))
+        flink = wheel.client_environment(conf, self.place, self.place, [record, QUIET])
+        # PyFlink's JVM outlives it by the time that it writes: it holds the output open.
+        argv: list[str | Path] = [wheel.python, "-m", "tapehouse_streams.replay", file]
+        _run(argv, {**os.environ, **flink})
+
+
+def _run(argv: Sequence[str | Path], env: Mapping[str, str] | None = None) -> None:
+    done = subprocess.run(
+        argv,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=JOB_SECONDS,
+        check=False,
+    )
+    if done.returncode:
+        raise LaptopError(f"{argv[0]} failed: {done.stdout.strip()[-1000:]}")
+
+
+def _until(there: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not there():
+        if time.monotonic() > deadline:
+            raise LaptopError(f"the rehearsal did not start in {START_SECONDS:.0f} s")
+        time.sleep(POLL)
+
+
+def _answers(clients: Mapping[str, str]) -> bool:
+    try:
+        asyncio.run(Admin(clients).ping())
+    except (UnreachableError, KafkaException):
+        return False
+    return True
+
+
+def _serves(url: str) -> bool:
+    try:
+        urllib.request.urlopen(url, timeout=5).close()  # noqa: S310 - http of our own
+    except (urllib.error.URLError, OSError):
+        return False
+    return True
+
+
+def _publish(clients: Mapping[str, str]) -> None:
+    """The topics of the job, one with events in it."""
+    admin = Admin(clients)
+    for topic in rehearsal.TOPICS:
+        asyncio.run(admin.create_topic(topic, 2, 1, {}))
+    producer = Producer(dict(clients))
+    for key, value in rehearsal.events():
+        producer.produce(rehearsal.TOPICS[0], value, key)
+    producer.flush(30)
