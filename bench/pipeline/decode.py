@@ -42,6 +42,7 @@ LETTERS = "market.dead-letters"
 OURS = Input("ours", "trades", (TRADE,), filtered=False, feed="market", known=("TradeExecuted",))
 VARIANTS = {"json": "json", "tuned": "json", "avro": "avro", "ours": "ours"}
 """The table each of them reads."""
+AVRO = "org.apache.flink:flink-sql-avro:2.1.0"
 DISTINCT = 20_000
 """Different trades; more records repeat them."""
 BOUNDED = "'scan.startup.mode' = 'earliest-offset', 'scan.bounded.mode' = 'latest-offset'"
@@ -152,7 +153,7 @@ def jobs(rounds: int, queries: list[str], variants: list[str]) -> list[dict[str,
 
 def run(scratch: Path, bootstrap: str, wanted: list[dict[str, Any]]) -> list[dict[str, Any]]:
     found = []
-    with flink(scratch, {"ddl": ddl(bootstrap, scratch / "warehouse")}) as engine:
+    with flink(scratch, {"ddl": ddl(bootstrap, scratch / "warehouse")}, AVRO) as engine:
         if any("avro" in job["name"] for job in wanted):
             engine.run({"inserts": [f"INSERT INTO into_avro SELECT {NAMES} FROM json"]})
         for job in wanted:

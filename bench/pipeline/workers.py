@@ -12,7 +12,6 @@ from typing import Any
 from tapehouse_laptop import jars, toolchain
 from tapehouse_operator.emit.flink import SQL_CONFIGURATION
 
-AVRO_JAR = "org.apache.flink:flink-sql-avro:2.1.0"
 COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
 
 
@@ -53,9 +52,12 @@ def worker(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[W
 
 
 @contextmanager
-def flink(scratch: Path, request: Mapping[str, Any]) -> Iterator[Worker]:
-    """One Flink of parallelism 2 that runs SQL jobs with our connectors, functions and formats."""
-    _libraries(scratch)
+def flink(scratch: Path, request: Mapping[str, Any], *more: str) -> Iterator[Worker]:
+    """One Flink of parallelism 2 that runs SQL jobs with our connectors, functions and formats.
+
+    `more` are other libraries, as Maven calls them.
+    """
+    _libraries(scratch, more)
     configuration = {
         **SQL_CONFIGURATION,
         "execution.target": "local",
@@ -79,11 +81,11 @@ def flink(scratch: Path, request: Mapping[str, Any]) -> Iterator[Worker]:
         yield running
 
 
-def _libraries(scratch: Path) -> None:
-    """The connectors and functions, and Flink's Avro format."""
+def _libraries(scratch: Path, more: Sequence[str]) -> None:
     target = scratch / "opt/flink/lib"
     target.mkdir(parents=True)
     for jar in jars.flink().glob("*.jar"):
         (target / jar.name).symlink_to(jar)
-    copy = [str(toolchain.maven()), "-q", "-B", COPY, f"-Dartifact={AVRO_JAR}"]
-    subprocess.run([*copy, f"-DoutputDirectory={target}"], check=True)
+    for artifact in more:
+        copy = [str(toolchain.maven()), "-q", "-B", COPY, f"-Dartifact={artifact}"]
+        subprocess.run([*copy, f"-DoutputDirectory={target}"], check=True)
