@@ -56,4 +56,5 @@ def as_event(topic: str, fields: tuple[Field, ...], path: str) -> Event:
     if taken is not None:
         remedy = f"its column {taken} is called like one that every input has; give it another name"
         raise SpecError(Reason.INVALID, path, topic, remedy)
-    return Event(topic, topic, key="", event_time=None, fields=fields)
+    key = next((f.name for f in fields if f.required), fields[0].name)
+    return Event(topic, topic, key, event_time=None, fields=fields)

@@ -27,7 +27,12 @@ def refuse_unfinished(spec: LakehouseTableSpec) -> None:
     feed = spec.rows is not None and spec.rows.feed is not None
     audited = spec.publish.mode is not PublishMode.DIRECT
     asked = (
-        ("spec.rows.feed", feed, "use inline or csvFrom"),
+        (
+            "spec.rows.feed",
+            feed,
+            "land the feed in a table by a StreamJob and fill this one by a transform of that "
+            "table, which keeps history as spec.scd says; or use inline or csvFrom",
+        ),
         ("spec.retention", spec.retention is not None, "leave it out: rows are kept for ever"),
         ("spec.publish.mode", audited, "use Direct: readers see every commit"),
         ("spec.serve.rowFilters", bool(spec.serve.row_filters), "leave it out"),
