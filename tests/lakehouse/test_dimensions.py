@@ -2,6 +2,8 @@
 
 import datetime as dt
 
+import msgspec
+import pyarrow as pa
 import pytest
 from tapehouse_lakehouse.dimensions.load import load
 from tapehouse_lakehouse.model import InvalidError, Producer
@@ -72,6 +74,50 @@ def test_rows_that_do_not_fit_are_refused_by_name(lake, given, message):
     with pytest.raises(InvalidError, match=message):
         load(lake, rows_spec("dim-symbol", **given), utc(2026, 1, 1))
     assert read(lake, "dim-symbol") == ([], 0)
+
+
+LANDED = pa.schema(
+    [
+        ("symbol", pa.string()),
+        ("sector", pa.string()),
+        ("since", pa.timestamp("us", "UTC")),
+        ("kafka_offset", pa.int64()),
+    ]
+)
+NEWEST = """SELECT symbol, arg_max(sector, kafka_offset) AS sector, max(since) AS valid_from
+  FROM bronze.instruments GROUP BY symbol"""
+
+
+def test_history_is_kept_of_what_a_query_gives(lake):
+    """As of a feed of reference data that a job has landed."""
+    declared.create(lake, "dim-symbol")
+    flink.create(lake, "bronze.instruments", LANDED)
+    producer = Producer(type="transform", sql=NEWEST, inputs=("bronze.instruments",))
+    spec = msgspec.structs.replace(declared.spec("dim-symbol"), producer=producer)
+
+    def added(*rows):
+        if rows:
+            columns = map(list, zip(*rows, strict=True))
+            landed = pa.table(dict(zip(LANDED.names, columns, strict=True)), LANDED)
+            flink.load(lake, "bronze.instruments").append(landed)
+        return load(lake, spec, utc(2026, 1, 1)).added
+
+    assert added() == 0
+    assert added(("AAPL", "Tech", utc(2020, 1, 1), 1), ("MSFT", "Tech", utc(2020, 1, 1), 2)) == 2
+    assert added() == 0
+    assert added(("MSFT", "Tech", utc(2021, 1, 1), 3)) == 0
+    assert added(("AAPL", "Media", utc(2022, 1, 1), 4)) == 1
+    rows, _ = read(lake, "dim-symbol")
+    shown = sorted((r["symbol"], r["version"], r["sector"], r["valid_to"]) for r in rows)
+    assert shown == [
+        ("AAPL", 1, "Tech", utc(2022, 1, 1)),
+        ("AAPL", 2, "Media", None),
+        ("MSFT", 1, "Tech", None),
+    ]
+    wrong = Producer(type="transform", sql=NEWEST.replace("AS sector", "AS version"),
+                     inputs=producer.inputs)  # fmt: skip
+    with pytest.raises(InvalidError, match=r"spec\.transform\.sql: gives version"):
+        load(lake, msgspec.structs.replace(spec, producer=wrong), utc(2026, 1, 1))
 
 
 def test_generated_dimensions_are_whole_and_idempotent(lake):

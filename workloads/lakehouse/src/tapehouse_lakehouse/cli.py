@@ -149,7 +149,11 @@ def _start_worker(
 def transform(name: str, spec: Path | None) -> None:
     """Bring the transformed table NAME up to date with its inputs now."""
     settings = Settings.read()
-    done = transforms.run(_lake(settings), _spec(settings, name, spec, "transform"))
+    declared = _spec(settings, name, spec, "transform")
+    if declared.scd is not None:
+        _load(settings, declared)
+        return
+    done = transforms.run(_lake(settings), declared)
     click.echo(f"{name}: {done.changed} rows changed, {done.corrected} of them corrected")
 
 
@@ -160,9 +164,12 @@ def transform(name: str, spec: Path | None) -> None:
 def dimension(name: str, spec: Path | None) -> None:
     """Load the declared rows of the table NAME now."""
     settings = Settings.read()
-    declared = _spec(settings, name, spec, "rows")
+    _load(settings, _spec(settings, name, spec, "rows"))
+
+
+def _load(settings: Settings, declared: TableSpec) -> None:
     done = load(_lake(settings), declared, datetime.now(UTC))
-    click.echo(f"{name}: {done.rows} rows, {done.added} of them new")
+    click.echo(f"{declared.table}: {done.rows} rows, {done.added} of them new")
 
 
 @main.command()

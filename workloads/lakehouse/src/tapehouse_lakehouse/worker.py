@@ -152,15 +152,23 @@ class Worker:
         if not (due or first or (producer.on_snapshot and self._news(task))):
             return BETWEEN_LOOKS
         began = time.monotonic()
-        outcome: Outcome = self._timed(task, lambda: run(self._lake, task.spec, task.seen))
-        task.seen = outcome.seen
-        self._metrics.corrected.labels(task.spec.identifier).inc(outcome.corrected)
+        if task.spec.scd is not None:
+            heads = self._heads(task)
+            self._timed(task, lambda: load(self._lake, task.spec, self._clock()))
+            task.seen = heads
+        else:
+            outcome: Outcome = self._timed(task, lambda: run(self._lake, task.spec, task.seen))
+            task.seen = outcome.seen
+            self._metrics.corrected.labels(task.spec.identifier).inc(outcome.corrected)
         return max(SHARE * (time.monotonic() - began), SHORTEST_REST)
 
     def _news(self, task: _Task) -> bool:
-        seen = task.seen or {}
+        return self._heads(task) != task.seen
+
+    def _heads(self, task: _Task) -> dict[str, int | None]:
+        """What readers see of a transform's inputs."""
         views = {name: self._lake.look(name) for name in task.spec.producer.inputs}
-        return any((v.main if v else None) != seen.get(name) for name, v in views.items())
+        return {name: view.main if view else None for name, view in views.items()}
 
     def _timed(self, task: _Task, do: Callable[[], T]) -> T:
         with self._metrics.task_seconds.labels(task.name, task.spec.identifier).time():

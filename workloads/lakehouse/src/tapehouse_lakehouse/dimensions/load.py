@@ -1,4 +1,4 @@
-"""Loads a dimension's declared rows into its table: nothing is written when nothing differs."""
+"""Loads a dimension's rows into its table: nothing is written when nothing differs."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -14,6 +14,7 @@ from pyiceberg.table import Table
 from tapehouse_lakehouse import rewrite
 from tapehouse_lakehouse.catalog import Lake
 from tapehouse_lakehouse.dimensions.history import VALID_FROM, Row, Shape, reload, shape
+from tapehouse_lakehouse.dimensions.query import queried_rows
 from tapehouse_lakehouse.lineage import MAIN
 from tapehouse_lakehouse.model import InvalidError, Scd, TableSpec
 
@@ -49,7 +50,7 @@ def _load(lake: Lake, spec: TableSpec, now: datetime) -> Loaded:
     table = _table(lake, spec)
     names = [field.name for field in table.schema().fields]
     form = shape(spec.table, spec.key, names, spec.scd or Scd(type=1))
-    declared = declared_rows(spec, table.schema().as_arrow(), form)
+    declared = declared_rows(lake, spec, table.schema().as_arrow(), form)
     head = table.metadata.snapshot_by_name(MAIN)
     files, there = [], []
     if head is not None:
@@ -67,15 +68,18 @@ def _load(lake: Lake, spec: TableSpec, now: datetime) -> Loaded:
     return Loaded(len(wanted), len(wanted) - len(there), written=True)
 
 
-def declared_rows(spec: TableSpec, schema: pa.Schema, form: Shape) -> list[Row]:
+def declared_rows(lake: Lake, spec: TableSpec, schema: pa.Schema, form: Shape) -> list[Row]:
     """The rows of `spec.producer` in the table's types.
 
     Raises:
-        InvalidError: CSV that cannot be read, an unknown column, a value of another type.
+        InvalidError: CSV that cannot be read, SQL that fails, an unknown column, a value of
+            another type.
     """
     where = f"table {spec.table}: spec.rows"
     allowed = {*form.declared, *([VALID_FROM] if form.versioned else [])}
     types = pa.schema([field for field in schema if field.name in allowed])
+    if spec.producer.type == "transform":
+        return queried_rows(lake, spec, types)
     if spec.producer.csv is not None:
         return _parsed(where, spec.producer.csv, types)
     given = spec.producer.rows or ()

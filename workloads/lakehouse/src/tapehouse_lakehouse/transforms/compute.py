@@ -12,15 +12,8 @@ from tapehouse_lakehouse.lineage import MAIN
 from tapehouse_lakehouse.model import InvalidError, TableSpec
 from tapehouse_lakehouse.reading import Database, moment, quoted
 from tapehouse_lakehouse.transforms.changes import extent, time_partition
+from tapehouse_lakehouse.transforms.inputs import Input
 from tapehouse_lakehouse.transforms.units import DAY, Range, merged, unit, units
-
-
-@dataclass(frozen=True, slots=True)
-class Input:
-    """A table the SQL reads, pinned to a snapshot."""
-
-    table: Table
-    snapshot: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +61,22 @@ def difference(
         return _compare(connection, spec, target, ranges)
 
 
+def one_select(connection: duckdb.DuckDBPyConnection, spec: TableSpec) -> str:
+    """The SQL of a transform.
+
+    Raises:
+        InvalidError: it is more than one SELECT, or something else.
+    """
+    statements = connection.extract_statements(spec.producer.sql)
+    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+        raise InvalidError(f"table {spec.table}: spec.transform.sql: write one SELECT")
+    return statements[0].query.strip().rstrip(";")
+
+
 def _compute(connection: duckdb.DuckDBPyConnection, spec: TableSpec, target: Table) -> None:
     where = f"table {spec.table}: spec.transform.sql"
     try:
-        statements = connection.extract_statements(spec.producer.sql)
-        if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-            raise InvalidError(f"{where}: write one SELECT")
-        sql = statements[0].query.strip().rstrip(";")
+        sql = one_select(connection, spec)
         given = connection.execute(f"DESCRIBE {sql}").fetchall()
         _check_columns(where, {row[0] for row in given}, target)
         names = ", ".join(quoted(field.name) for field in target.schema().fields)

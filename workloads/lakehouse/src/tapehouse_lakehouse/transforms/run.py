@@ -6,16 +6,16 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
 
 from tapehouse_lakehouse import rewrite
 from tapehouse_lakehouse.catalog import Lake
 from tapehouse_lakehouse.lineage import MAIN
-from tapehouse_lakehouse.model import InvalidError, TableSpec
+from tapehouse_lakehouse.model import TableSpec
 from tapehouse_lakehouse.transforms import changes
-from tapehouse_lakehouse.transforms.compute import Difference, Input, difference
+from tapehouse_lakehouse.transforms.compute import Difference, difference
+from tapehouse_lakehouse.transforms.inputs import Input, pinned, table_of
 from tapehouse_lakehouse.transforms.units import (
     Changes,
     Range,
@@ -78,8 +78,8 @@ def run(lake: Lake, spec: TableSpec, seen: Mapping[str, int | None] | None = Non
 
 
 def _run(lake: Lake, spec: TableSpec, seen: Mapping[str, int | None] | None) -> Outcome:
-    target = _load(lake, spec, spec.identifier)
-    inputs = {name: _input(lake, spec, name) for name in spec.producer.inputs}
+    target = table_of(lake, spec, spec.identifier)
+    inputs = {name: pinned(lake, spec, name) for name in spec.producer.inputs}
     now = _State({n: i.snapshot for n, i in inputs.items()}, _digest(spec))
     before = _state(target)
     if before is not None and seen is not None and before.digest == now.digest:
@@ -94,7 +94,7 @@ def _run(lake: Lake, spec: TableSpec, seen: Mapping[str, int | None] | None) -> 
         if found is not None:
             state = now if last else before
             _write(target, found, state)
-            target = _load(lake, spec, spec.identifier)
+            target = table_of(lake, spec, spec.identifier)
             outcome = _added(outcome, found)
     return outcome
 
@@ -178,19 +178,3 @@ def _state(target: Table) -> _State | None:
 def _digest(spec: TableSpec) -> str:
     said = json.dumps([spec.producer.sql, spec.producer.recompute, spec.producer.inputs])
     return hashlib.sha256(said.encode()).hexdigest()
-
-
-def _input(lake: Lake, spec: TableSpec, name: str) -> Input:
-    table = _load(lake, spec, name)
-    head = table.metadata.snapshot_by_name(MAIN)
-    return Input(table, head.snapshot_id if head else None)
-
-
-def _load(lake: Lake, spec: TableSpec, identifier: str) -> Table:
-    try:
-        table: Table = lake.catalog.load_table(lake.qualified(identifier))
-    except NoSuchTableError as error:
-        raise InvalidError(
-            f"table {spec.table}: the catalog has no table {identifier}; declare it first"
-        ) from error
-    return table

@@ -1,0 +1,40 @@
+"""The tables that a transform names, as the catalog has them."""
+
+from dataclasses import dataclass
+
+from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.table import Table
+
+from tapehouse_lakehouse.catalog import Lake
+from tapehouse_lakehouse.lineage import MAIN
+from tapehouse_lakehouse.model import InvalidError, TableSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A table the SQL reads, pinned to a snapshot."""
+
+    table: Table
+    snapshot: int | None
+
+
+def pinned(lake: Lake, spec: TableSpec, name: str) -> Input:
+    """An input as readers see it now; raises as `table_of`."""
+    table = table_of(lake, spec, name)
+    head = table.metadata.snapshot_by_name(MAIN)
+    return Input(table, head.snapshot_id if head else None)
+
+
+def table_of(lake: Lake, spec: TableSpec, identifier: str) -> Table:
+    """A table by its identifier.
+
+    Raises:
+        InvalidError: the catalog has none.
+    """
+    try:
+        table: Table = lake.catalog.load_table(lake.qualified(identifier))
+    except NoSuchTableError as error:
+        raise InvalidError(
+            f"table {spec.table}: the catalog has no table {identifier}; declare it first"
+        ) from error
+    return table
