@@ -7,9 +7,13 @@ from typing import Any
 
 import pytest
 import yaml
+from tapehouse_operator.kinds import KINDS as ENGINE
+from tapehouse_operator.kinds.contract import Key
+from tapehouse_operator.shell.graph import build_graph
+from tapehouse_operator.shell.snapshot import Snapshot
 
 from tests.operator.engine.virtual import run_virtual
-from tests.operator.kinds.cluster import Cluster, cluster
+from tests.operator.kinds.cluster import NS, Cluster, cluster
 from tests.operator.kinds.test_environments import ENVIRONMENTS, documents
 
 FLINK = ("flink.apache.org/v1beta1", "FlinkDeployment", "land")
@@ -91,6 +95,56 @@ def test_a_new_column_is_in_the_table_before_the_job_writes_it() -> None:
         assert "`notional`" in job["inserts"][0]
         publish = json.loads(c.get(*CONFIG, "land-publish")["data"]["publish.json"])
         assert publish["branch"] == "rev-00002"
+
+    play(scene)
+
+
+FOLLOW = yaml.safe_load("""
+apiVersion: tapehouse.dev/v1alpha1
+kind: StreamJob
+metadata: {name: follow}
+spec:
+  inputs: [{as: alerts, topic: alerts.price-movement}]
+  outputs: [{topic: alerts.loud, key: [symbol], columns: [{name: symbol, type: string}]}]
+  sql: INSERT INTO `alerts.loud` (symbol) SELECT symbol FROM alerts WHERE severity = 'CRITICAL'
+""")
+
+
+def test_a_job_reads_what_another_writes_and_goes_on_when_that_one_has_less() -> None:
+    async def scene(c: Cluster) -> None:
+        assert c.unready() == {}
+        program = c.get(*CONFIG, "follow-00001")["data"]["job.json"]
+        assert "`severity` STRING" in program
+        graph = await build_graph(await Snapshot(c.kube, ENGINE, NS).load())  # type: ignore[arg-type]
+        topic = Key("KafkaTopic", NS, "alerts.price-movement")
+        assert graph.below[topic] == (Key("StreamJob", NS, "follow"),)
+
+        spec = next(d for d in LOCAL if d["metadata"]["name"] == "refine")["spec"]
+        outputs = [
+            {**output, "columns": [x for x in output["columns"] if x["name"] != "severity"]}
+            if output.get("topic") == topic.name
+            else output
+            for output in spec["outputs"]
+        ]
+        sql = spec["sql"].replace("CAST(severity AS STRING), ", "").replace("severity, ", "")
+        c.patch("StreamJob", "refine", outputs=outputs, sql=sql)
+        await c.settle()
+        assert c.get(*CONFIG, "follow-00001")["data"]["job.json"] == program
+
+    play(scene, [FOLLOW, *LOCAL])
+
+
+def test_another_partition_is_in_the_table_before_the_job_starts_again() -> None:
+    async def scene(c: Cluster) -> None:
+        before = c.get(*FLINK)["metadata"]["generation"]
+        wanted = ["day(timestamp)", "bucket(4, symbol)"]
+        c.patch("LakehouseTable", "bronze-trades", partition=wanted)
+        await c.settle()
+        assert c.unready() == {}
+        assert list(c.tables.states["bronze.trades"].partition) == wanted
+        job = json.loads(c.get(*CONFIG, "land-00001")["data"]["job.json"])
+        assert job["partitions"]["bronze.trades"] == wanted
+        assert c.get(*FLINK)["metadata"]["generation"] == before + 1
 
     play(scene)
 

@@ -25,25 +25,28 @@ def described(text: str) -> tuple[Field, ...]:
 
 
 def readable(now: Sequence[Field], before: Sequence[Field], path: str) -> tuple[Field, ...]:
-    """What records hold from now on, and what older ones hold besides.
+    """What older records hold, with the types of today, and then what is new.
 
     So a job that reads a column keeps planning after the records no longer have it.
 
     Raises:
         SpecError: a column of the output at `path` gets a type that older records do not fit.
     """
-    older = {f.name: f for f in before}
-    found = []
-    for field in now:
-        was = older.pop(field.name, field)
-        if not widens(parse_type(was.type), parse_type(field.type)):
-            remedy = (
-                f"column {field.name} is {was.type} in what the topic holds; widen it, or write "
-                "another topic"
-            )
-            raise SpecError(Reason.IMMUTABLE, f"{path}.columns", field.type, remedy)
-        found.append(replace(field, required=field.required and was.required))
-    return (*found, *(replace(f, required=False) for f in older.values()))
+    today = {f.name: f for f in now}
+    kept = [_merged(was, today.pop(was.name, None), path) for was in before]
+    return (*kept, *today.values())
+
+
+def _merged(was: Field, now: Field | None, path: str) -> Field:
+    if now is None:
+        return replace(was, required=False)
+    if not widens(parse_type(was.type), parse_type(now.type)):
+        remedy = (
+            f"column {now.name} is {was.type} in what the topic holds; widen it, or write another "
+            "topic"
+        )
+        raise SpecError(Reason.IMMUTABLE, f"{path}.columns", now.type, remedy)
+    return replace(now, required=now.required and was.required)
 
 
 def as_event(topic: str, fields: tuple[Field, ...], path: str) -> Event:
