@@ -38,12 +38,14 @@ from tapehouse_laptop.kafka.config import (
     server_properties,
 )
 from tapehouse_laptop.net import Net
+from tapehouse_laptop.processes import signal_group
 
 RECORD, QUIET = "-XX:ArchiveClassesAtExit=", "-Xlog:disable"
 """What cannot be archived is said class by class, thousands of times."""
 FAILURES = (LaptopError, UnreachableError, KafkaException, OSError, subprocess.SubprocessError)
-START_SECONDS, END_SECONDS, JOB_SECONDS = 90.0, 180.0, 300.0
+START_SECONDS, END_SECONDS, JOB_SECONDS = 180.0, 300.0, 900.0
 POLL = 0.25
+TASK = "archives"
 REMARK = "why-none.txt"
 KEPT = 3
 """Sets of archives, 270 MB each: a developer makes one with every change of the functions."""
@@ -54,20 +56,20 @@ def prepare(progress: cache.Progress = cache.silent) -> None:
 
     It is tried once: a Java that cannot is no reason not to start.
     """
-    cache.entry("archives", jvm.digest(), lambda at: _attempt(at, progress), progress)
+    cache.entry(TASK, jvm.digest(), lambda at: _attempt(at, progress), progress)
 
 
 def _attempt(target: Path, progress: cache.Progress) -> None:
     _forget(target.parent)
-    progress("archives", "a rehearsal of broker, catalog and Flink, once")
+    progress(TASK, "a rehearsal of broker, catalog and Flink, once")
     with tempfile.TemporaryDirectory() as place:
         try:
-            _Rehearsal(Path(place), target, _free_net()).run()
+            _Rehearsal(Path(place), target, _free_net(), progress).run()
         except FAILURES as error:
             for part in target.iterdir():
                 part.unlink()
             (target / REMARK).write_text(f"{error}\n")
-            progress("archives", f"none, everything starts more slowly: {error}")
+            progress(TASK, f"none, everything starts more slowly: {error}")
 
 
 def _forget(directory: Path) -> None:
@@ -88,6 +90,7 @@ class _Rehearsal:
     place: Path
     target: Path
     net: Net
+    progress: cache.Progress
 
     def run(self) -> None:
         with self._catalog() as uri, self._broker() as clients:
@@ -110,7 +113,7 @@ class _Rehearsal:
         properties.write_text(server_properties(broker))
         log4j.write_text(log4j_properties(self.place / "kafka.log"))
         path = [f"-Dlog4j2.configurationFile={log4j}", "-cp", f"{jars.kafka()}/*"]
-        _run([toolchain.java().executable, *path, *format_arguments(broker, properties)])
+        self._run([toolchain.java().executable, *path, *format_arguments(broker, properties)])
         clients = client_config(broker)
         with self._recorded(jvm.KAFKA, [*path, "kafka.Kafka", str(properties)], {}):
             _until(lambda: _answers(clients))
@@ -163,22 +166,38 @@ class _Rehearsal:
         flink = wheel.client_environment(conf, self.place, self.place, [record, QUIET])
         # PyFlink's JVM outlives it by the time that it writes: it holds the output open.
         argv: list[str | Path] = [wheel.python, "-m", "tapehouse_streams.replay", file]
-        _run(argv, {**os.environ, **flink})
+        self._run(argv, flink)
+
+    def _run(self, argv: Sequence[str | Path], settings: Mapping[str, str] | None = None) -> None:
+        """Run a program until it, and whoever holds its output, has ended."""
+        began = time.monotonic()
+        process = subprocess.Popen(
+            argv,
+            env={**os.environ, **(settings or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            while (said := _said(process)) is None:
+                elapsed = time.monotonic() - began
+                self.progress(TASK, f"a rehearsal, {elapsed:.0f} s")
+                if elapsed > JOB_SECONDS:
+                    raise LaptopError(f"{argv[0]} has not ended after {elapsed:.0f} s")
+        finally:
+            signal_group(process.pid, signal.SIGKILL)
+        if process.returncode:
+            raise LaptopError(f"{argv[0]} failed: {said.strip()[-1000:]}")
 
 
-def _run(argv: Sequence[str | Path], env: Mapping[str, str] | None = None) -> None:
-    done = subprocess.run(
-        argv,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=JOB_SECONDS,
-        check=False,
-    )
-    if done.returncode:
-        raise LaptopError(f"{argv[0]} failed: {done.stdout.strip()[-1000:]}")
+def _said(process: "subprocess.Popen[str]") -> str | None:
+    """All its output; None after a second in which it has not ended."""
+    try:
+        return process.communicate(timeout=1)[0]
+    except subprocess.TimeoutExpired:
+        return None
 
 
 def _until(there: Callable[[], bool]) -> None:
