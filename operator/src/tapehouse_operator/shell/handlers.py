@@ -22,6 +22,7 @@ from tapehouse_operator.backends.kube import Scope
 from tapehouse_operator.decision import AnyKind
 from tapehouse_operator.errors import Rejected, Unavailable
 from tapehouse_operator.names import API_VERSION, GROUP, VERSION
+from tapehouse_operator.shell.ending import surely
 from tapehouse_operator.shell.engine import Engine
 from tapehouse_operator.shell.framework import kopf
 
@@ -85,7 +86,7 @@ class Door:
 
     async def _operate(self) -> None:
         await self._look_for_kinds()
-        await kopf.operator(
+        operator = kopf.operator(
             registry=self._registry,
             settings=_settings(),
             standalone=True,
@@ -93,6 +94,7 @@ class Door:
             namespaces=self._namespaces,
             stop_flag=self._pause,
         )
+        await surely(operator, self._pause)
 
     async def _look_for_kinds(self) -> None:
         """Kopf starts without those that are not defined, and again when they are."""
