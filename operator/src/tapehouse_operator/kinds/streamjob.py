@@ -412,9 +412,10 @@ def _check_start(plan: JobPlan) -> None:
     spec = plan.spec
     if spec.restore_from is None and Acknowledgement.STATE_LOSS not in spec.acknowledge:
         remedy = (
-            f"its tables hold what a former job wrote, up to revision {plan.published}; name that "
-            "job's last savepoint or checkpoint to go on from there, or put StateLoss into "
-            "spec.acknowledge to read all topics again: rows that are still in them come twice"
+            f"its tables hold what a former job wrote, up to revision {plan.published}; name the "
+            f"savepoint it left in {_state_dir(plan)}/savepoints to go on from there, or put "
+            "StateLoss into spec.acknowledge to read all topics again: what is still in them "
+            "comes twice"
         )
         raise SpecError(Reason.ACKNOWLEDGEMENT_REQUIRED, "spec.restoreFrom", None, remedy)
 
@@ -447,6 +448,10 @@ def _fork_from(plan: JobPlan, number: int) -> str | None:
     return branch_name(newest) if 0 < newest < number else None
 
 
+def _state_dir(plan: JobPlan) -> str:
+    return f"{plan.platform.state_uri}/{plan.program.namespace}/{plan.name}"
+
+
 def _job(plan: JobPlan, config: str, number: int) -> flink.Job:
     spec, platform = plan.spec, plan.platform
     parallelism = spec.parallelism or min(platform.parallelism, spec.max_parallelism)
@@ -455,7 +460,7 @@ def _job(plan: JobPlan, config: str, number: int) -> flink.Job:
         name=plan.name,
         image=platform.image_streams,
         flink_version=platform.flink_version,
-        state_dir=f"{platform.state_uri}/{plan.program.namespace}/{plan.name}",
+        state_dir=_state_dir(plan),
         parallelism=parallelism,
         max_parallelism=spec.max_parallelism,
         task_slots=spec.resources.task_slots or parallelism,
