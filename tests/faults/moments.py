@@ -7,8 +7,8 @@ from random import Random
 
 from tests.local.platform import Platform
 
-PATIENCE = 15.0
-"""Seconds to wait for the moment; a stream that commits every 2 s has had several by then."""
+PATIENCE = 90.0
+"""Seconds to wait for the moment: many commits, but one on a busy machine."""
 
 
 def strike(platform: Platform, table: str, random: Random) -> str:

@@ -2,6 +2,8 @@
 
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -39,17 +41,19 @@ def kill(home: Path, component: str) -> int:
     return len(found)
 
 
-def kill_everything(home: Path) -> int:
+def kill_everything(home: Path) -> None:
     """What a power cut leaves: nothing runs, and no one had time to write."""
-    ended = 0
     installation = Installation.read(State(home))
     assert installation, "nothing runs that could be killed"
     os.kill(installation.pid, signal.SIGKILL)
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get(MARKER) == str(home):
+    while left := list(_of(home)):
+        for process in left:
+            with suppress(psutil.Error):
                 process.kill()
-                ended += 1
-        except (psutil.Error, OSError):
-            continue
-    return ended
+
+
+def _of(home: Path) -> Iterator[psutil.Process]:
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if process.environ().get(MARKER) == str(home):
+                yield process

@@ -43,7 +43,7 @@ def test_two_components_are_killed_at_once(ledger: Ledger, seed: int) -> None:
 def test_the_machine_reboots(ledger: Ledger, seed: int) -> None:
     platform = ledger.platform
     strike(platform, ledger.name, Random(f"reboot {seed}"))
-    assert processes.kill_everything(platform.home) > 10
+    processes.kill_everything(platform.home)
     platform.up()
     ledger.grows(MORE)
     ledger.settles()
