@@ -14,7 +14,7 @@ from pyiceberg.io.pyarrow import schema_to_pyarrow
 from pyiceberg.types import NestedField, TimestamptzType
 
 from tapehouse_query import metrics
-from tapehouse_query.reads.conditions import Before, Condition, OneOf, Range, TimeRange
+from tapehouse_query.reads.conditions import Before, Condition, OneOf, TimeRange
 from tapehouse_query.reads.files import File
 from tapehouse_query.reads.lake import Snapshot
 
@@ -22,15 +22,16 @@ _FEW = 20_000
 """Rows of all files up to which Arrow is the faster one."""
 _FIELD_ID = b"PARQUET:field_id"
 _NOWHERE, _NO_ID = -1, -2
+_PLAIN = (TimeRange, OneOf, Before)
 
 
 def suits(files: Sequence[File], conditions: Sequence[Condition]) -> bool:
     """Whether to read these here: few rows, on disks of this machine, with conditions that mean the
-    same to Arrow as to DuckDB, to which NaN is the largest number."""
+    same to Arrow as to DuckDB. Bounds of numbers do not: to DuckDB NaN is the largest."""
     return (
         sum(file.rows for file in files) <= _FEW
         and all(file.path.startswith("/") for file in files)
-        and not any(isinstance(one, Range) and one.parameters() for one in conditions)
+        and all(isinstance(one, _PLAIN) or not one.parameters() for one in conditions)
     )
 
 
