@@ -46,14 +46,16 @@ def shape(uri: str, identifier: str) -> dict[str, Any] | None:
     path = f"/v1/namespaces/{LEVELS.join(levels)}/tables/{name}"
     try:
         with urllib.request.urlopen(uri.rstrip("/") + path, timeout=TIMEOUT) as answer:  # noqa: S310
-            table = json.load(answer)["metadata"]
-    except (OSError, ValueError, http.client.HTTPException):
+            return _shape(json.load(answer)["metadata"])
+    except (OSError, ValueError, LookupError, http.client.HTTPException):
         return None
-    schema = next(x for x in table["schemas"] if x["schema-id"] == table["current-schema-id"])
-    specs = [x for x in table["partition-specs"] if x["spec-id"] == table["default-spec-id"]]
+
+
+def _shape(table: dict[str, Any]) -> dict[str, Any]:
+    schema, spec = table["current-schema-id"], table["default-spec-id"]
     return {
         "format": table["format-version"],
-        "schema": schema,
-        "partition": specs,
+        "schema": [x for x in table["schemas"] if x["schema-id"] == schema],
+        "partition": [x for x in table["partition-specs"] if x["spec-id"] == spec],
         "properties": table.get("properties"),
     }
