@@ -5,10 +5,12 @@ import random
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from tapehouse_operator.backends.access import Access
 from tapehouse_operator.backends.memory import MemoryKube
 from tapehouse_operator.kinds.contract import Key
 from tapehouse_operator.names import API_VERSION
+from tapehouse_operator.shell import handlers
 from tapehouse_operator.shell.engine import Engine
 from tapehouse_operator.shell.handlers import Door
 from yarl import URL
@@ -100,3 +102,23 @@ async def test_what_a_watch_told_during_a_list_is_not_taken_for_gone() -> None:
         assert engine.backend.subject(Key("Widget", NS, "two")) is not None
     finally:
         await engine.stop()
+
+
+async def test_a_kopf_that_fails_is_followed_by_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, engine = started()
+    begun, stop = 0, asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    async def operator(*, stop_flag: Any, **_: Any) -> None:
+        nonlocal begun
+        begun += 1
+        if begun == 2:
+            loop.call_soon_threadsafe(stop.set)
+        waiting = asyncio.get_running_loop().run_in_executor(None, stop_flag.wait)  # as Kopf does
+        await asyncio.wait({waiting}, timeout=0.01)
+        raise ValueError("a watch has failed")
+
+    monkeypatch.setattr(handlers.kopf, "operator", operator)
+    async with asyncio.timeout(20):
+        await Door(engine, Access(SERVER, None, lambda: "", NS), [WidgetKind()], [NS]).run(stop)
+    assert begun == 2

@@ -21,6 +21,9 @@ from tapehouse_operator.shell.metrics import Metrics
 from tapehouse_operator.shell.queue import WakeQueue
 
 log = logging.getLogger(__name__)
+RELIST = 0.5
+"""Seconds before everything is listed once more: watches that end at once must not end in a storm
+of lists."""
 RESYNC = (600.0, 720.0)
 """Seconds between two looks at what sends no events."""
 
@@ -109,8 +112,10 @@ class Engine:
         Raises:
             Rejected, Unavailable: it cannot be listed.
         """
-        if scope not in self._places and not await self._list(scope):
-            raise Rejected(404, "NotFound", f"{scope}: not installed")
+        if scope not in self._places:
+            await asyncio.sleep(RELIST)
+            if not await self._list(scope):
+                raise Rejected(404, "NotFound", f"{scope}: not installed")
         return self._places.pop(scope)
 
     async def _list(self, scope: Scope) -> bool:

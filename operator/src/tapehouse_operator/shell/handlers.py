@@ -94,7 +94,10 @@ class Door:
             namespaces=self._namespaces,
             stop_flag=self._pause,
         )
-        await surely(operator, self._pause)
+        try:
+            await surely(operator, self._pause)
+        finally:
+            self._pause.set()  # Kopf waits for it in a thread, and the loop's end for that thread
 
     async def _look_for_kinds(self) -> None:
         """Kopf starts without those that are not defined, and again when they are."""
