@@ -5,6 +5,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -30,6 +31,15 @@ State = dict[str, Ledger]
 """Copies of a session's ledgers, by key."""
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a cursor is of: a source, or one file of it."""
+
+    key: str
+    stream: str
+    version: Version | None = None
+
+
 class Standing:
     """The cursors of one feed, and the ledgers that follow from them."""
 
@@ -39,15 +49,19 @@ class Standing:
         self._sink = sink
         self._journal = Journal(client, config.feed)
         self._reading = asyncio.Lock()
-        self._fingerprint = self._key = fingerprint(config.source)
+        self._fingerprint = fingerprint(config.source)
         self._cursors: dict[str, Cursor] = {}
-        self._version: Version | None = None
+        self._place = Place(self._fingerprint, self._fingerprint[:STREAM])
         self._looked = self._written = time.monotonic()
         self._looked_at = 0
-        self.stream = self._key[:STREAM]
         self.replay = Replay()
         self.waiting = "waiting for Kafka"
         """What of Kafka is not there yet, empty once it is."""
+
+    @property
+    def stream(self) -> str:
+        """What the numbers are of that are being read."""
+        return self._place.stream
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -62,7 +76,7 @@ class Standing:
         ends = await asyncio.to_thread(self._journal.settled_ends, self._topics())
         self._sink.start(ends)
         if not isinstance(self._config.source, FilesSource):
-            state = await asyncio.to_thread(self._stand, ends)
+            state = await asyncio.to_thread(self._stand, self._place, ends)
             session.follow(self.stream, state.pop(""))
             session.keyed.update(state)
         self.waiting = ""
@@ -90,17 +104,17 @@ class Standing:
     def _topics(self) -> list[str]:
         return [*self._config.topics(), self._config.dead_letter_topic]
 
-    def _stand(self, ends: Offsets) -> State:
+    def _stand(self, place: Place, ends: Offsets) -> State:
         """The ledgers to go on from; the first cursor of a stream is written before its events."""
-        cursor = self._cursors.get(self._key)
+        cursor = self._cursors.get(place.key)
         if cursor is None:
             numbered = not isinstance(self._config.source, WebSocketSource)
             state: State = {"": Ledger(0 if numbered else None)}
-            self._write(state, ends)
+            self._write(place, state, ends)
             self._sink.flush(FLUSH)
             return state
         letters = self._config.dead_letter_topic
-        later = self._journal.later(cursor, ends, self.stream, letters)
+        later = self._journal.later(cursor, ends, place.stream, letters)
         now = time.time_ns() // 1000
         state = {
             key: _resumed(cursor.keys.get(key), later.get(key, set()), now)
@@ -133,22 +147,23 @@ class Standing:
     async def begin(self, path: str, version: Version) -> Ledger:
         """Take up a file; which of its rows are written already."""
         known = self.version(path)
-        self._key = f"{self._fingerprint}/{path}"
-        self.stream, self._version = version.stream, version
+        place = Place(f"{self._fingerprint}/{path}", version.stream, version)
         if known is None or known.stream != version.stream:
-            self._cursors.pop(self._key, None)
+            self._cursors.pop(place.key, None)
         async with self._reading:
             ends = await asyncio.to_thread(self._journal.settled_ends, self._topics())
             self._sink.advance(ends)
-            state = await asyncio.to_thread(self._stand, ends)
+            state = await asyncio.to_thread(self._stand, place, ends)
+        # Until now a moment to be remembered was one of the file before.
+        self._place = place
         return state[""]
 
     def end(self, ledger: Ledger) -> None:
         """Remember that a file is complete, all of which is acknowledged."""
-        if self._version:
-            self._version.complete = True
+        if self._place.version:
+            self._place.version.complete = True
             self._sink.complete()
-            self._write({"": ledger}, self._sink.offsets)
+            self._write(self._place, {"": ledger}, self._sink.offsets)
 
     # What is written down.
 
@@ -161,29 +176,30 @@ class Standing:
         spent = spill.spent() if spill else []
         if spent or self._sink.has_news:
             state = {key: ledger.copy() for key, ledger in session.ledgers.items()}
-            self._sink.mark(state, spent)
+            self._sink.mark((self._place, state), spent)
 
     def settle(self, spill: Spill | None) -> bool:
         """Write the newest moment that is acknowledged, if there is one."""
         done = self._sink.complete()
         if done is None:
             return False
-        self._write(done.state, done.offsets)
+        place, state = done.state
+        self._write(place, state, done.offsets)
         if spill:
             spill.release(done.spent)
         return True
 
-    def _write(self, state: State, offsets: Offsets) -> None:
+    def _write(self, place: Place, state: State, offsets: Offsets) -> None:
         one = state.get("", Ledger())
         keys = {
             key: Stand(ledger.high, ledger.low, ledger.gaps)
             for key, ledger in state.items()
             if key and ledger.high is not None
         }
-        cursor = Cursor(one.high, offsets, one.gaps, one.low, keys, self._version)
-        self._cursors[self._key] = cursor
+        cursor = Cursor(one.high, offsets, one.gaps, one.low, keys, place.version)
+        self._cursors[place.key] = cursor
         self._written = time.monotonic()
-        self._sink.put(self._config.cursor_topic, self._key, msgspec.json.encode(cursor))
+        self._sink.put(self._config.cursor_topic, place.key, msgspec.json.encode(cursor))
 
     async def look(self) -> None:
         """See from time to time where the topics end, so that a restart need not read much."""
