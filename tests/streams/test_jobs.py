@@ -2,6 +2,7 @@
 lost or doubled whatever is killed."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -21,81 +22,136 @@ def world(apiserver: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield found
 
 
-def prepared(world: Platform, name: str) -> str:
-    """A topic with one batch of trades and a table to land them in."""
-    table = f"bronze.{name}"
-    world.make_topic(name)
-    world.make_table(table)
-    world.produce(name, 0, BATCH)
-    return table
+@dataclass
+class Life:
+    """One job, to which things happen; after each of them every trade is there, and once."""
+
+    world: Platform
+    name: str
+    produced: int = 0
+    revision: int = 1
+
+    @property
+    def table(self) -> str:
+        return f"bronze.{self.name}"
+
+    @property
+    def id(self) -> str:
+        return str(self.world.deployment(self.name)["status"]["jobStatus"]["jobId"])
+
+    def trade(self) -> None:
+        """One more batch."""
+        self.world.produce(self.name, self.produced, BATCH)
+        self.produced += BATCH
+
+    def lands(self) -> None:
+        self.world.await_rows(self.table, self.produced, self.revision)
+
+    def apply(self, **spec: Any) -> None:
+        self.world.job(self.name, self.table, self.name, self.revision, **spec)
+
+    def begins(self) -> None:
+        self.world.make_topic(self.name)
+        self.world.make_table(self.table)
+        self.trade()
+        self.apply()
+        self.world.await_stable(self.name)
+        self.lands()
+
+    def loses_a_process(self, process: str) -> None:
+        self.trade()
+        self.world.running.kill_process(f"flink/{NAMESPACE}/{self.name}", process)
+
+    def has_another_id(self, old: str) -> dict[str, Any]:
+        self.world.running.wait(lambda: self.id not in ("", old), 240, saying="a new job")
+        return self.world.await_stable(self.name, self.revision)
+
+    def loses_its_worker(self) -> None:
+        old = self.id
+        self.loses_a_process("taskmanager")
+        self.lands()
+        assert self.id == old
+
+    def loses_its_coordinator(self) -> None:
+        old = self.id
+        self.loses_a_process("jobmanager")
+        self.has_another_id(old)
+        self.lands()
+
+    def is_upgraded(self) -> None:
+        """The new revision goes on in a branch of its own, from a savepoint."""
+        old = self.id
+        self.trade()
+        self.revision = 2
+        self.apply()
+        stable = self.has_another_id(old)
+        self.trade()
+        self.lands()
+        path = stable["status"]["jobStatus"]["upgradeSavepointPath"]
+        assert f"/savepoints/{old}/savepoint-" in path
+        loaded = self.world.catalog.load().load_table(self.table)
+        ancestors = {snapshot.snapshot_id for snapshot in _ancestors(loaded, branch(2))}
+        assert loaded.refs()[branch(1)].snapshot_id in ancestors
+        before = self.world.rows(self.table, 1)["trade_id"].to_pylist()
+        assert self.produced - 2 * BATCH <= len(before) == len(set(before))
+
+    def is_suspended(self) -> None:
+        """After a savepoint that was asked for; it leaves no process."""
+        self.apply(savepointTriggerNonce=2)
+        taken = self.world.running.wait(self.savepoints, saying="a savepoint")
+        assert taken[0]["triggerNonce"] == 2
+        self.apply(state="suspended", savepointTriggerNonce=2)
+        status = self.world.await_state(self.name, "SUSPENDED")["status"]
+        assert "savepoint-" in status["jobStatus"]["upgradeSavepointPath"]
+        running = self.world.running
+        component = f"flink/{NAMESPACE}/{self.name}"
+        assert running.wait(lambda: not running.pids(component), saying="no process")
+        self.trade()
+
+    def savepoints(self) -> Any:
+        status = self.world.deployment(self.name)["status"]
+        return status["jobStatus"]["savepointInfo"]["savepointHistory"]
+
+    def is_resumed(self) -> None:
+        self.apply(savepointTriggerNonce=2)
+        self.lands()
+
+    def loses_power(self) -> None:
+        old = self.id
+        self.trade()
+        self.world.running.kill()
+        self.world.running.start()
+        self.has_another_id(old)
+        self.lands()
+
+    def loses_its_catalog(self) -> None:
+        self.world.catalog.kill()
+        self.trade()
+        self.world.catalog.start()
+        self.lands()
+
+    def is_deleted(self) -> None:
+        self.world.delete_job(self.name)
+        self.trade()
+
+    def is_created_again(self) -> None:
+        self.apply()
+        self.lands()
+        self.world.delete_job(self.name)
 
 
-def job_id(world: Platform, name: str) -> str:
-    return str(world.deployment(name)["status"]["jobStatus"]["jobId"])
-
-
-def await_new_job(world: Platform, name: str, old: str, revision: int = 1) -> None:
-    world.running.wait(
-        lambda: job_id(world, name) not in ("", old), 240, saying=f"{name}: a new job"
-    )
-    world.await_stable(name, revision)
-
-
-def test_every_trade_lands_once_whatever_is_killed(world: Platform) -> None:
-    name = "killed"
-    table = prepared(world, name)
-    world.job(name, table, name, 1)
-    world.await_stable(name)
-    world.await_rows(table, BATCH)
-    component = f"flink/{NAMESPACE}/{name}"
-
-    world.produce(name, BATCH, BATCH)
-    first = job_id(world, name)
-    world.running.kill_process(component, "taskmanager")
-    world.await_rows(table, 2 * BATCH)
-    assert job_id(world, name) == first
-
-    world.produce(name, 2 * BATCH, BATCH)
-    world.running.kill_process(component, "jobmanager")
-    await_new_job(world, name, first)
-    world.await_rows(table, 3 * BATCH)
-
-    world.produce(name, 3 * BATCH, BATCH)
-    second = job_id(world, name)
-    world.running.kill()
-    world.running.start()
-    await_new_job(world, name, second)
-    world.await_rows(table, 4 * BATCH)
-
-    world.catalog.kill()
-    world.produce(name, 4 * BATCH, BATCH)
-    world.catalog.start()
-    world.await_rows(table, 5 * BATCH)
-    world.delete_job(name)
-
-
-def test_a_new_revision_goes_on_in_a_branch_of_its_own(world: Platform) -> None:
-    name = "upgraded"
-    table = prepared(world, name)
-    world.job(name, table, name, 1)
-    world.await_rows(table, BATCH)
-    first = job_id(world, name)
-
-    world.produce(name, BATCH, BATCH)
-    world.job(name, table, name, 2)
-    stable = world.await_stable(name, 2)
-    world.produce(name, 2 * BATCH, BATCH)
-    world.await_rows(table, 3 * BATCH, revision=2)
-
-    status = stable["status"]
-    assert status["jobStatus"]["jobId"] != first
-    assert f"/savepoints/{first}/savepoint-" in status["jobStatus"]["upgradeSavepointPath"]
-    loaded = world.catalog.load().load_table(table)
-    ancestors = {snapshot.snapshot_id for snapshot in _ancestors(loaded, branch(2))}
-    assert loaded.refs()[branch(1)].snapshot_id in ancestors
-    old = world.rows(table, 1)["trade_id"].to_pylist()
-    assert BATCH <= len(old) == len(set(old))
-    world.delete_job(name)
+def test_every_trade_lands_once_whatever_becomes_of_the_job(world: Platform) -> None:
+    life = Life(world, "ticks")
+    life.begins()
+    life.loses_its_worker()
+    life.loses_its_coordinator()
+    life.is_upgraded()
+    life.is_suspended()
+    life.is_resumed()
+    life.loses_power()
+    life.loses_its_catalog()
+    life.is_deleted()
+    life.is_created_again()
 
 
 def _ancestors(table: Any, reference: str) -> Iterator[Any]:
@@ -106,41 +162,15 @@ def _ancestors(table: Any, reference: str) -> Iterator[Any]:
         current = known.get(current.parent_snapshot_id)
 
 
-def test_suspended_deleted_and_created_again_it_goes_on(world: Platform) -> None:
-    name = "paused"
-    table = prepared(world, name)
-    world.job(name, table, name, 1, savepointTriggerNonce=1)
-    world.await_rows(table, BATCH)
-    world.await_stable(name)
-
-    world.job(name, table, name, 1, savepointTriggerNonce=2)
-    taken = world.running.wait(
-        lambda: world.deployment(name)["status"]["jobStatus"]["savepointInfo"]["savepointHistory"],
-        saying="a savepoint",
-    )
-    assert taken[0]["triggerNonce"] == 2
-
-    world.job(name, table, name, 1, state="suspended", savepointTriggerNonce=2)
-    suspended = world.await_state(name, "SUSPENDED")
-    assert "savepoint-" in suspended["status"]["jobStatus"]["upgradeSavepointPath"]
-    assert world.running.wait(
-        lambda: not world.running.pids(f"flink/{NAMESPACE}/{name}"), saying="no process"
-    )
-    world.produce(name, BATCH, BATCH)
-    world.job(name, table, name, 1, savepointTriggerNonce=2)
-    world.await_rows(table, 2 * BATCH)
-
-    world.delete_job(name)
-    world.produce(name, 2 * BATCH, BATCH)
-    world.job(name, table, name, 1)
-    world.await_rows(table, 3 * BATCH)
-    world.delete_job(name)
-
-
-def test_what_strangers_write_is_kept_and_the_job_goes_on(world: Platform) -> None:
+def test_a_job_says_why_it_cannot_start_and_keeps_what_strangers_write(world: Platform) -> None:
+    """Without its table it has failed; with it, it begins, and no record can stop it."""
     name = "strange"
     for topic in (strangers.TRADES, strangers.ORDERS, strangers.LETTERS):
         world.make_topic(topic)
+    world.running.apply(strangers.config(world, name), deployment(name, 1))
+    error = world.await_state(name, "FAILED", 240)["status"]["error"]
+    assert "spec.sql" in error
+    assert f"`bronze`.`{name}`" in error
     world.make_table(f"bronze.{name}")
     placed, cancelled = {"event_type": b"Placed"}, {"event_type": b"Cancelled"}
     poison = [(strangers.TRADES, value, {}) for value, _ in strangers.POISON.values()]
@@ -155,8 +185,7 @@ def test_what_strangers_write_is_kept_and_the_job_goes_on(world: Platform) -> No
     sound = [(strangers.TRADES, strangers.good(0), {"trace_id": None, "other": b"\xff"})]
     last = [(strangers.ORDERS, strangers.good(1), placed)]
     strangers.write(world, *sound, *poison, *strays, *last)
-    world.running.apply(strangers.config(world, name), deployment(name, 1))
-    world.await_rows(f"bronze.{name}", 2)
+    world.await_rows(f"bronze.{name}", 2, seconds=240)
 
     expected = [*strangers.POISON.values()]
     expected += [(strangers.good(number), "unknown-event") for number in (7, 8)]
@@ -172,20 +201,5 @@ def test_what_strangers_write_is_kept_and_the_job_goes_on(world: Platform) -> No
         assert headers["received_at"].endswith(b"Z")
     places = {tuple(h[f"source_{x}"] for x in ("topic", "partition", "offset")) for _, h in told}
     assert len(places) == len(expected)
-    assert world.deployment(name)["status"]["jobStatus"]["state"] == "RUNNING"
-    world.delete_job(name)
-
-
-def test_a_job_that_cannot_start_says_why_and_starts_when_it_can(world: Platform) -> None:
-    name = "hopeless"
-    world.make_topic(name)
-    world.produce(name, 0, BATCH)
-    world.job(name, f"bronze.{name}", name, 1)
-    failed = world.await_state(name, "FAILED", 240)
-    assert "spec.sql" in failed["status"]["error"]
-    assert f"`bronze`.`{name}`" in failed["status"]["error"]
-
-    world.make_table(f"bronze.{name}")
-    world.await_rows(f"bronze.{name}", BATCH, seconds=240)
     assert not world.await_stable(name)["status"].get("error")
     world.delete_job(name)
