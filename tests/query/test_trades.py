@@ -139,7 +139,9 @@ FILTERS: list[tuple[dict[str, Any], Callable[[Row], bool]]] = [
 ]
 
 
-@pytest.mark.parametrize(("chosen", "keeps"), FILTERS, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(
+    ("chosen", "keeps"), FILTERS, ids=[str(chosen)[:40] for chosen, _ in FILTERS]
+)
 async def test_filters(
     ask: Ask, filled: list[Row], chosen: dict[str, Any], keeps: Callable[[Row], bool]
 ) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tapehouse_operator.errors import NotReady, SpecError
+from tapehouse_operator.names import LABEL_REVISION
 
 from tests.operator.kinds.worlds import (
     children_yaml,
@@ -25,7 +26,6 @@ from tests.operator.kinds.worlds import (
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 GIVEN = {"resource.yaml", "world.yaml", "applied.yaml"}
 CASES = sorted(path.parent for path in GOLDEN.glob("*/*/resource.yaml"))
-REVISION = 1
 
 
 def outcome(case: Path) -> dict[str, str]:
@@ -38,12 +38,15 @@ def outcome(case: Path) -> dict[str, str]:
         plan = kind.validate(found, where)
     except (SpecError, NotReady) as error:
         return {"refused.yaml": refusal_yaml(error)}
-    output = kind.compile(plan, revision(found, REVISION))
+    number = 1 + max(
+        (int(c.labels.get(LABEL_REVISION, 0)) for c in where.children.values()), default=0
+    )
+    output = kind.compile(plan, revision(found, number))
     files = {"children.yaml": children_yaml(output.children, output.tables)}
     if check := kind.preflight(plan):
         files["check.yaml"] = children_yaml((*check.needs, check.child), ())
     if applied_file.exists():
-        verdict = kind.judge(plan, read_applied(applied_file.read_text(), REVISION))
+        verdict = kind.judge(plan, read_applied(applied_file.read_text(), number))
         files["status.yaml"] = status_yaml(verdict)
     return files
 
