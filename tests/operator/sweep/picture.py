@@ -79,12 +79,15 @@ def _neutral(picture: Picture, namespace: str) -> Picture:
 
 def _renumbered(text: str) -> str:
     """Revisions from 1 on: a resource made anew may count on from its former namesake's."""
-    numbers = {int(n) for n in re.findall(r'"ControllerRevision/[^"]*-(\d{5})"', text)}
-    gap = min(numbers, default=1) - 1
-    for number in sorted(numbers) if gap else ():
-        text = text.replace(f"-{number:05}", f"-{number - gap:05}")
-        field = re.compile(rf'(revision(?:HighWater)?\\*": \\*"?){number}\b')
-        text = field.sub(rf"\g<1>{number - gap}", text)
+    owned: defaultdict[str, set[int]] = defaultdict(set)
+    for owner, number in re.findall(r'"ControllerRevision/([^"]*)-(\d{5})"', text):
+        owned[owner].add(int(number))
+    for numbers in owned.values():
+        gap = min(numbers) - 1
+        for number in sorted(numbers) if gap else ():
+            text = text.replace(f"-{number:05}", f"-{number - gap:05}")
+            field = re.compile(rf'(revision(?:HighWater)?\\*": \\*"?){number}\b')
+            text = field.sub(rf"\g<1>{number - gap}", text)
     return text
 
 

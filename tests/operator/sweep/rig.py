@@ -121,10 +121,11 @@ class Rig:
                 return
             await asyncio.sleep(seconds - quiet + 0.05)
 
-    def _told(self) -> bool:
-        events = (call for call in reversed(self.proxy.log) if call.resource == "events")
-        last = next(events, None)
-        return last is None or (last.ended > 0 and time.monotonic() - last.ended > 1.0)
+    async def _all_told(self) -> None:
+        """Wait until the operator has no Event left to post."""
+        told = -1
+        while told != (told := sum(1 for call in self.proxy.log if call.resource == "events")):
+            await asyncio.sleep(2.0)
 
     def last_write(self) -> float:
         """When the newest write ended; now, while one is under way."""
@@ -166,7 +167,7 @@ class Rig:
 
     async def rest(self, seconds: float) -> None:
         """Nobody writes for so long: neither the operator as it is, nor a new one."""
-        await until(self._told, "the last Event to be posted", 120)
+        await self._all_told()
         before = len(self.proxy.log)
         await asyncio.sleep(seconds)
         await self.operator.stop()
