@@ -88,12 +88,14 @@ class OperatorProcess:
         return self.process is not None and self.process.returncode is None
 
     def complaints(self) -> list[str]:
-        """Lines of its log that tell of a defect; Kopf calls every failed request an error."""
+        """Lines of its log that tell of a defect; Kopf calls every failed request an error, and
+        fails in callbacks of its own when it ends."""
         found = []
         for line in self._log().read_text().splitlines():
             entry = json.loads(line) if line.startswith("{") else {}
             bad = entry.get("level") in ("ERROR", "CRITICAL") or not entry
-            if bad and not entry.get("logger", "").startswith("kopf"):
+            kopf = entry.get("logger", "").startswith("kopf") or "/kopf/" in line
+            if bad and not kopf:
                 found.append(line[:1_000])
         return found
 
