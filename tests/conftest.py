@@ -4,34 +4,43 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.support.controlplane import ApiServer, control_plane
 
 settings.register_profile("tapehouse", deadline=None)  # a busy machine is no bug
 settings.load_profile("tapehouse")
 
-EXPENSIVE = ("", "apiserver", "platform")
+EXPENSIVE = ("apiserver", "platform")
 """Fixtures worth sharing, the cheapest first."""
+LOCAL = "tests/local/"
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of one expensive fixture run together, in any order among themselves.
 
-    Otherwise a whole platform would idle beside every other test, or each worker start its own.
+    Otherwise a whole platform would idle beside every other test.
     """
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_shared(item) or item.location[0]))
+    items.sort(key=_expense)
 
 
-@pytest.hookimpl(trylast=True, specname="pytest_collection_modifyitems")
-def cheapest_first(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: EXPENSIVE.index(_shared(item)))
-
-
-def _shared(item: pytest.Item) -> str:
+def _expense(item: pytest.Item) -> int:
     used = getattr(item, "fixturenames", ())
-    return next((name for name in reversed(EXPENSIVE) if name in used), "")
+    return max((EXPENSIVE.index(name) + 1 for name in EXPENSIVE if name in used), default=0)
+
+
+class ByFile(LoadScopeScheduling):
+    """A worker takes whole files, and one of them all tests of the platform."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return LOCAL if file.startswith(LOCAL) else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -49,7 +49,7 @@ def kafka() -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def platform(apiserver: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Substrate]:
+def broker(apiserver: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Substrate]:
     directory: Path = tmp_path_factory.mktemp("kafka")
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
     with substrate(apiserver, directory, "kafka") as running:
@@ -130,10 +130,10 @@ def make_topic(running: Substrate, name: str, **spec: Any) -> dict[str, Any]:
     return await_ready(running, "kafkatopic", name)
 
 
-def test_status_has_strimzis_shape(platform: Substrate) -> None:
-    item = await_ready(platform, "kafka", "tape")
+def test_status_has_strimzis_shape(broker: Substrate) -> None:
+    item = await_ready(broker, "kafka", "tape")
     status = item["status"]
-    host = f"{platform.server.net.prefix}.0.20"
+    host = f"{broker.server.net.prefix}.0.20"
     assert status["listeners"] == [
         {
             "name": "internal",
@@ -145,12 +145,12 @@ def test_status_has_strimzis_shape(platform: Substrate) -> None:
     assert len(status["clusterId"]) == 22
 
 
-def test_a_user_may_do_what_its_acls_say_and_nothing_else(platform: Substrate) -> None:
+def test_a_user_may_do_what_its_acls_say_and_nothing_else(broker: Substrate) -> None:
     topic, name = fresh("acl"), fresh("writer")
-    make_topic(platform, topic)
-    platform.apply(kafka_user(name, allow("topic", topic, "Write", "Describe")))
-    await_ready(platform, "kafkauser", name)
-    config = client(platform, name)
+    make_topic(broker, topic)
+    broker.apply(kafka_user(name, allow("topic", topic, "Write", "Describe")))
+    await_ready(broker, "kafkauser", name)
+    config = client(broker, name)
 
     assert produce(config, topic, b"1", b"2") == [None, None]
     with pytest.raises(KafkaException) as denied:
@@ -158,34 +158,34 @@ def test_a_user_may_do_what_its_acls_say_and_nothing_else(platform: Substrate) -
     assert denied.value.args[0].code() == KafkaError.GROUP_AUTHORIZATION_FAILED
 
     reads = [allow("topic", topic, "Read", "Describe"), allow("group", name, "Read")]
-    platform.apply(kafka_user(name, *reads))
-    await_ready(platform, "kafkauser", name)
+    broker.apply(kafka_user(name, *reads))
+    await_ready(broker, "kafkauser", name)
     assert sorted(consume(config, topic, name, 2)) == [b"1", b"2"]
     assert produce(config, topic, b"3") == [KafkaError.TOPIC_AUTHORIZATION_FAILED]
 
 
 def test_a_deleted_user_cannot_log_in_and_a_deleted_secret_is_a_new_password(
-    platform: Substrate,
+    broker: Substrate,
 ) -> None:
     topic, name = fresh("login"), fresh("user")
-    make_topic(platform, topic)
-    platform.apply(kafka_user(name, allow("topic", topic, "Write", "Describe")))
-    await_ready(platform, "kafkauser", name)
-    old = client(platform, name)
+    make_topic(broker, topic)
+    broker.apply(kafka_user(name, allow("topic", topic, "Write", "Describe")))
+    await_ready(broker, "kafkauser", name)
+    old = client(broker, name)
     assert produce(old, topic, b"1") == [None]
 
-    platform.server.kubectl("-n", NAMESPACE, "delete", "secret", name)
-    changed = platform.wait(
-        lambda: (new := password(platform, name)) and new != old["sasl.password"],
+    broker.server.kubectl("-n", NAMESPACE, "delete", "secret", name)
+    changed = broker.wait(
+        lambda: (new := password(broker, name)) and new != old["sasl.password"],
         saying="a new password",
     )
     assert changed
-    assert produce(client(platform, name), topic, b"2") == [None]
+    assert produce(client(broker, name), topic, b"2") == [None]
     assert not can_log_in(old)
 
-    new = client(platform, name)
-    platform.server.kubectl("-n", NAMESPACE, "delete", "kafkauser", name)
-    platform.wait(lambda: not can_log_in(new), saying="no more login")
+    new = client(broker, name)
+    broker.server.kubectl("-n", NAMESPACE, "delete", "kafkauser", name)
+    broker.wait(lambda: not can_log_in(new), saying="no more login")
 
 
 def can_log_in(config: dict[str, Any]) -> bool:
@@ -196,70 +196,70 @@ def can_log_in(config: dict[str, Any]) -> bool:
     return True
 
 
-def test_topic_lifecycle(platform: Substrate) -> None:
+def test_topic_lifecycle(broker: Substrate) -> None:
     name = fresh("life")
-    made = make_topic(platform, name, config={"retention.ms": 60000})
+    made = make_topic(broker, name, config={"retention.ms": 60000})
     assert made["status"]["topicName"] == name
     assert made["status"]["topicId"]
 
-    make_topic(platform, name, partitions=4, config={"cleanup.policy": "compact"})
-    platform.apply(kafka_user("inspector", allow("topic", "*", "Describe", "DescribeConfigs")))
-    await_ready(platform, "kafkauser", "inspector")
-    admin = AdminClient(client(platform, "inspector"))
+    make_topic(broker, name, partitions=4, config={"cleanup.policy": "compact"})
+    broker.apply(kafka_user("inspector", allow("topic", "*", "Describe", "DescribeConfigs")))
+    await_ready(broker, "kafkauser", "inspector")
+    admin = AdminClient(client(broker, "inspector"))
     assert len(admin.list_topics(name, timeout=10).topics[name].partitions) == 4
 
-    platform.apply(manifest("KafkaTopic", name, {"partitions": 1, "replicas": 1}))
-    refused = await_ready(platform, "kafkatopic", name, "False")
+    broker.apply(manifest("KafkaTopic", name, {"partitions": 1, "replicas": 1}))
+    refused = await_ready(broker, "kafkatopic", name, "False")
     assert condition(refused)["reason"] == "NotSupported"
     assert "Decreasing partitions" in condition(refused)["message"]
 
-    platform.server.kubectl("-n", NAMESPACE, "delete", "kafkatopic", name, "--timeout=20s")
-    platform.wait(lambda: name not in admin.list_topics(timeout=10).topics, saying="topic gone")
+    broker.server.kubectl("-n", NAMESPACE, "delete", "kafkatopic", name, "--timeout=20s")
+    broker.wait(lambda: name not in admin.list_topics(timeout=10).topics, saying="topic gone")
 
 
-def test_a_topic_no_longer_managed_outlives_its_resource(platform: Substrate) -> None:
+def test_a_topic_no_longer_managed_outlives_its_resource(broker: Substrate) -> None:
     name = fresh("kept")
-    make_topic(platform, name)
-    platform.server.kubectl(
+    make_topic(broker, name)
+    broker.server.kubectl(
         *("-n", NAMESPACE, "annotate", "kafkatopic", name, "strimzi.io/managed=false")
     )
-    platform.server.kubectl("-n", NAMESPACE, "delete", "kafkatopic", name, "--timeout=20s")
-    again = make_topic(platform, name)
-    platform.apply(kafka_user("inspector", allow("topic", "*", "Describe", "DescribeConfigs")))
-    await_ready(platform, "kafkauser", "inspector")
+    broker.server.kubectl("-n", NAMESPACE, "delete", "kafkatopic", name, "--timeout=20s")
+    again = make_topic(broker, name)
+    broker.apply(kafka_user("inspector", allow("topic", "*", "Describe", "DescribeConfigs")))
+    await_ready(broker, "kafkauser", "inspector")
     assert again["status"]["topicId"]
-    assert name in AdminClient(client(platform, "inspector")).list_topics(timeout=10).topics
+    assert name in AdminClient(client(broker, "inspector")).list_topics(timeout=10).topics
 
 
-def test_of_two_claims_on_a_topic_the_older_wins(platform: Substrate) -> None:
+def test_of_two_claims_on_a_topic_the_older_wins(broker: Substrate) -> None:
     topic, second = fresh("claim"), fresh("second")
-    make_topic(platform, topic)
-    platform.apply(manifest("KafkaTopic", second, {"topicName": topic, "partitions": 9}))
-    refused = await_ready(platform, "kafkatopic", second, "False")
+    make_topic(broker, topic)
+    broker.apply(manifest("KafkaTopic", second, {"topicName": topic, "partitions": 9}))
+    refused = await_ready(broker, "kafkatopic", second, "False")
     assert condition(refused)["reason"] == "ResourceConflict"
-    platform.server.kubectl("-n", NAMESPACE, "delete", "kafkatopic", second, "--timeout=20s")
-    assert condition(platform.get(NAMESPACE, "kafkatopic", topic))["status"] == "True"
+    broker.server.kubectl("-n", NAMESPACE, "delete", "kafkatopic", second, "--timeout=20s")
+    assert condition(broker.get(NAMESPACE, "kafkatopic", topic))["status"] == "True"
 
 
 @pytest.mark.parametrize("victim", ["broker", "everything"])
-def test_nothing_acknowledged_is_lost_when_killed(platform: Substrate, victim: str) -> None:
+def test_nothing_acknowledged_is_lost_when_killed(broker: Substrate, victim: str) -> None:
     topic, name = fresh("crash"), fresh("crash")
-    make_topic(platform, topic)
+    make_topic(broker, topic)
     acls = [allow("topic", topic, "Read", "Write", "Describe"), allow("group", name, "Read")]
-    platform.apply(kafka_user(name, *acls))
-    await_ready(platform, "kafkauser", name)
-    config = client(platform, name)
+    broker.apply(kafka_user(name, *acls))
+    await_ready(broker, "kafkauser", name)
+    config = client(broker, name)
     values = [str(i).encode() for i in range(500)]
     assert produce(config, topic, *values) == [None] * 500
 
-    old = platform.pid("kafka/kafka-broker/tape", "kafka")
+    old = broker.pid("kafka/kafka-broker/tape", "kafka")
     if victim == "broker":
-        platform.kill_process("kafka/kafka-broker/tape", "kafka")
+        broker.kill_process("kafka/kafka-broker/tape", "kafka")
     else:
-        platform.kill()
-        platform.start()
-    platform.wait(
-        lambda: platform.pid("kafka/kafka-broker/tape", "kafka") not in (0, old), saying="restart"
+        broker.kill()
+        broker.start()
+    broker.wait(
+        lambda: broker.pid("kafka/kafka-broker/tape", "kafka") not in (0, old), saying="restart"
     )
     assert sorted(consume(config, topic, name, 500)) == sorted(values)
-    assert client(platform, name) == config
+    assert client(broker, name) == config
