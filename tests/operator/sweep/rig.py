@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 from tapehouse_laptop.kubeaccess import Access
-from tapehouse_laptop.kubeapi import Kube
+from tapehouse_laptop.kubeapi import Kube, Resource
 from tapehouse_operator.kinds import KINDS
 from tapehouse_operator.shell.rbac import manifests
 
@@ -24,6 +24,7 @@ from tests.support.controlplane import ApiServer
 from tests.support.faultproxy import FaultProxy
 from tests.support.vendors import Vendors
 
+EVENTS = Resource("v1", "Event", "events")
 HOME = "sweep-home"
 ROOT = Path(__file__).parents[3]
 LULL = 1.5
@@ -175,12 +176,22 @@ class Rig:
         await self.operator.stop()
         await self.operator.start()
         await asyncio.sleep(min(seconds, 5.0))
-        written = [
-            f"{call.namespace}: {call}"
+        calls = [
+            call
             for call in self.proxy.log[before:]
             if call.verb in WRITES and call.namespace in self.ground.made
         ]
-        assert written == [], f"writes at rest: {written}"
+        if calls:
+            written = [f"{call.namespace}: {call}" for call in calls]
+            told = [await self._told(name) for name in {call.namespace for call in calls[:20]}]
+            raise AssertionError("\n".join(["writes at rest:", *written[:50], *told]))
+
+    async def _told(self, namespace: str) -> str:
+        """The newest Events of a namespace."""
+        items = (await self.kube.list(EVENTS, namespace))[0]
+        items.sort(key=lambda item: item["lastTimestamp"])
+        lines = [f"{item['lastTimestamp']} {item['reason']}: {item['message']}" for item in items]
+        return "\n".join([f"told in {namespace}:", *lines[-6:]])
 
 
 def condition(item: Mapping[str, Any], kind: str) -> dict[str, Any]:
