@@ -189,6 +189,7 @@ class Rig:
     async def _told(self, namespace: str) -> str:
         """The newest Events of a namespace."""
         items = (await self.kube.list(EVENTS, namespace))[0]
+        items = [item for item in items if item["involvedObject"]["kind"] in OURS]
         items.sort(key=lambda item: item["lastTimestamp"])
         lines = [f"{item['lastTimestamp']} {item['reason']}: {item['message']}" for item in items]
         return "\n".join([f"told in {namespace}:", *lines[-6:]])
