@@ -18,6 +18,7 @@ from typing import Any
 
 import picows
 import uvloop
+from tapehouse_feed.simulator.sender import Sender
 from tapehouse_tape import times
 
 SYMBOLS = 2_000
@@ -47,36 +48,20 @@ def trade(number: int, now: bytes) -> bytes:
     )  # fmt: skip
 
 
-class _Client(picows.WSListener):
+class _Client(Sender):
     """One connection."""
 
     def __init__(self, go: asyncio.Event, rate: float, count: int) -> None:
+        super().__init__()
         self._go = go
         self._rate = rate
         self._count = count
-        self._writable = asyncio.Event()
-        self._writable.set()
-        self._sending: asyncio.Task[None] | None = None
 
-    def on_ws_connected(self, transport: picows.WSTransport) -> None:
-        self._sending = asyncio.get_running_loop().create_task(self._send(transport))
-
-    def on_ws_disconnected(self, transport: picows.WSTransport) -> None:
-        self._writable.set()
-        if self._sending:
-            self._sending.cancel()
-
-    def pause_writing(self) -> None:
-        self._writable.clear()
-
-    def resume_writing(self) -> None:
-        self._writable.set()
-
-    async def _send(self, transport: picows.WSTransport) -> None:
+    async def send(self, transport: picows.WSTransport) -> None:
         await self._go.wait()
         began, sent = time.monotonic(), 0
         while sent < self._count:
-            await self._writable.wait()
+            await self.writable.wait()
             due = self._count
             if self._rate:
                 due = min(due, int((time.monotonic() - began) * self._rate))

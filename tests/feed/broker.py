@@ -4,8 +4,6 @@ import os
 import signal
 import subprocess
 import time
-import uuid
-from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from tapehouse_laptop import jars
+from tapehouse_laptop.kafka.config import new_cluster_id
 
 PROPERTIES = """\
 process.roles=broker,controller
@@ -55,9 +54,8 @@ class Broker:
         self._java = ["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
         self._java += ["-cp", f"{jars.kafka()}/*"]
         self._process: subprocess.Popen[bytes] | None = None
-        cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         # One id in 64 begins with a dash: on its own it would be taken for an option.
-        storage = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster}"]
+        storage = ["kafka.tools.StorageTool", "format", f"--cluster-id={new_cluster_id()}"]
         storage += ["--config", str(self._properties)]
         subprocess.run([*self._java, *storage], check=True, capture_output=True)
 

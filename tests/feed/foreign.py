@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import picows
+from tapehouse_feed.simulator.sender import Sender
 
 from tests.feed.test_session import TRADE
 
@@ -56,38 +57,26 @@ class Exchange:
         return start
 
 
-class _Client(picows.WSListener):
+class _Client(Sender):
     def __init__(self, exchange: Exchange, path: bytes) -> None:
+        super().__init__()
         self._exchange = exchange
         self._first = exchange.first(path)
-        self._writable = asyncio.Event()
-        self._writable.set()
-        self._sending: asyncio.Task[None] | None = None
 
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
         transport.send(picows.WSMsgType.TEXT, b'{"type":"welcome"}')
-        self._sending = asyncio.get_running_loop().create_task(self._send(transport))
+        super().on_ws_connected(transport)
 
-    def on_ws_disconnected(self, transport: picows.WSTransport) -> None:
-        if self._sending:
-            self._sending.cancel()
-
-    def pause_writing(self) -> None:
-        self._writable.clear()
-
-    def resume_writing(self) -> None:
-        self._writable.set()
-
-    async def _send(self, transport: picows.WSTransport) -> None:
+    async def send(self, transport: picows.WSTransport) -> None:
         one, loop = self._exchange, asyncio.get_running_loop()
         began, sent = loop.time(), 0
         for number in count(self._first):
             while number > one.last:
                 await asyncio.sleep(0.05)
-            if one.rate and not self._writable.is_set():
+            if one.rate and not self.writable.is_set():
                 one.lost.add(number)
                 continue
-            await self._writable.wait()
+            await self.writable.wait()
             frame = one.frame(number)
             sent += 1
             if one.cut and sent % one.cut == 0:

@@ -21,7 +21,7 @@ from tapehouse_operator.emit.evolution import (
 from tapehouse_operator.emit.manifests import config_map, document
 from tapehouse_operator.emit.platform import Platform
 from tapehouse_operator.emit.sql import SqlError, inserts
-from tapehouse_operator.emit.tables import PUBLISHED_KEY, TABLE_KEY, published_name, table_name
+from tapehouse_operator.emit.tables import TABLE_KEY, published_name, table_name
 from tapehouse_operator.emit.tablespec import (
     check_layout,
     check_rows,
@@ -34,7 +34,6 @@ from tapehouse_operator.errors import NotReady, SpecError
 from tapehouse_operator.kinds.contract import (
     Applied,
     ChildHealth,
-    Observed,
     Output,
     Preflight,
     Refs,
@@ -42,7 +41,7 @@ from tapehouse_operator.kinds.contract import (
     Verdict,
     World,
 )
-from tapehouse_operator.kinds.elsewhere import text_at
+from tapehouse_operator.kinds.elsewhere import published, text_at
 from tapehouse_operator.names import API_VERSION, LABEL_ROLE
 
 _PUBLISHER_REASONS = {
@@ -113,7 +112,7 @@ class LakehouseTableKind:
             document=document_of(
                 resource, world.namespace, table, _inputs(spec, world), _csv(spec, world)
             ),
-            published=_published(world.objects.get(_config_key(published_name(name)))),
+            published=published(world.objects.get(_config_key(published_name(name)))) or None,
         )
 
     def preflight(self, plan: TablePlan) -> Preflight | None:
@@ -221,14 +220,6 @@ def _written(spec: LakehouseTableSpec, world: World) -> frozenset[str]:
         if statement.target == spec.identifier
         for column in statement.columns
     )
-
-
-def _published(said: Observed | None) -> Mapping[str, Any] | None:
-    text = said.data.get(PUBLISHED_KEY) if said else None
-    if not text:
-        return None
-    document: dict[str, Any] = json.loads(text)
-    return document
 
 
 def _published_condition(said: Mapping[str, Any]) -> Condition:

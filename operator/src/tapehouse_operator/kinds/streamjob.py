@@ -48,7 +48,6 @@ from tapehouse_operator.emit.jobspec import (
 from tapehouse_operator.emit.platform import PASSWORD_KEY, KafkaAccess, Platform, bootstrap
 from tapehouse_operator.emit.rotation import Rotation, with_rotation
 from tapehouse_operator.emit.tables import (
-    PUBLISHED_KEY,
     STALLED,
     TABLE_KEY,
     published_name,
@@ -66,7 +65,7 @@ from tapehouse_operator.kinds.contract import (
     Verdict,
     World,
 )
-from tapehouse_operator.kinds.elsewhere import text_at
+from tapehouse_operator.kinds.elsewhere import published, text_at
 from tapehouse_operator.kinds.secrets import rotation_of, secret_key
 from tapehouse_operator.kinds.topics import (
     check_claims,
@@ -367,9 +366,7 @@ def _published(table: str, world: World) -> int:
 
 def _told(table: str, world: World) -> Mapping[str, Any]:
     """What the publisher tells of a table."""
-    config = world.objects.get(_config_key(published_name(table)))
-    document: dict[str, Any] = json.loads((config.data if config else {}).get(PUBLISHED_KEY, "{}"))
-    return document
+    return published(world.objects.get(_config_key(published_name(table))))
 
 
 def _await_table(table: str, world: World) -> None:

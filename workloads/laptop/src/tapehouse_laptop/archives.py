@@ -5,7 +5,6 @@ share one archive: in the rehearsal one process is everything.
 """
 
 import asyncio
-import base64
 import json
 import os
 import secrets
@@ -16,7 +15,6 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,6 +33,7 @@ from tapehouse_laptop.kafka.config import (
     client_config,
     format_arguments,
     log4j_properties,
+    new_cluster_id,
     server_properties,
 )
 from tapehouse_laptop.net import Net
@@ -100,7 +99,7 @@ class _Rehearsal:
     @contextmanager
     def _broker(self) -> Iterator[dict[str, str]]:
         broker = Broker(
-            cluster_id=base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="),
+            cluster_id=new_cluster_id(),
             host=self.net.kafka,
             listeners=(Listener("internal", 9092, scram=True),),
             overrides={},

@@ -15,6 +15,7 @@ from tapehouse_feed.config import SimulatorSource
 from tapehouse_feed.simulator.block import BLOCK, HALTED_AT, NOW, TRADES, SimulatedEvent
 from tapehouse_feed.simulator.exchange import Exchange
 from tapehouse_feed.simulator.faults import Misbehaviour
+from tapehouse_feed.simulator.sender import Sender
 
 PORT = 8765
 TICK = 0.01
@@ -86,41 +87,32 @@ class Simulator:
         return [broken] if broken else [], [frame] * copies
 
 
-class _Client(picows.WSListener):
+class _Client(Sender):
     """One connection."""
 
     def __init__(self, simulator: Simulator, first: int | None) -> None:
+        super().__init__()
         self._simulator = simulator
-        self._first = first
-        self._writable = asyncio.Event()
-        self._writable.set()
-        self._task: asyncio.Task[None] | None = None
+        self._asked = first
+        self._first = 0
 
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
-        first = self._first or self._simulator.heard + 1
-        log.info("client connected", extra={"from": first})
-        welcome = msgspec.json.encode({"type": "welcome", "from": first})
+        self._first = self._asked or self._simulator.heard + 1
+        log.info("client connected", extra={"from": self._first})
+        welcome = msgspec.json.encode({"type": "welcome", "from": self._first})
         transport.send(picows.WSMsgType.TEXT, welcome)
-        self._task = asyncio.get_running_loop().create_task(self._serve(transport, first))
+        super().on_ws_connected(transport)
 
     def on_ws_disconnected(self, transport: picows.WSTransport) -> None:
         log.info("client disconnected")
-        self._writable.set()
-        if self._task:
-            self._task.cancel()
+        super().on_ws_disconnected(transport)
 
-    def pause_writing(self) -> None:
-        self._writable.clear()
-
-    def resume_writing(self) -> None:
-        self._writable.set()
-
-    async def _serve(self, transport: picows.WSTransport, first: int) -> None:
+    async def send(self, transport: picows.WSTransport) -> None:
         """Send at the rate, never ahead of the client: what it does not read is not made."""
         rate = self._simulator.rate
         if rate <= 0:
             return
-        frames = self._simulator.frames(first)
+        frames = self._simulator.frames(self._first)
         loop = asyncio.get_running_loop()
         started, sent = loop.time(), 0
         while not transport.underlying_transport.is_closing():
@@ -133,8 +125,8 @@ class _Client(picows.WSListener):
                 if self._cut(transport, frame, sent):
                     return
                 transport.send(picows.WSMsgType.TEXT, frame)
-            if not self._writable.is_set():
-                await self._writable.wait()
+            if not self.writable.is_set():
+                await self.writable.wait()
                 started, sent = self._caught_up(loop.time(), started, sent, rate)
             await asyncio.sleep(0 if due > BURST else max(TICK, 1 / rate))
 

@@ -1,8 +1,6 @@
 """`Kafka` and `KafkaNodePool`: which brokers there should be, and what is told of them."""
 
-import base64
 import secrets
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from tapehouse_laptop.kafka.config import (
     Broker,
     InvalidError,
     listeners,
+    new_cluster_id,
     overrides,
 )
 from tapehouse_laptop.kafka.status import compose, not_ready, ready, warning
@@ -87,7 +86,7 @@ class Clusters:
         if (known := read_json(path)) is not None:
             return dict(known)
         fresh = {
-            "clusterId": base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="),
+            "clusterId": new_cluster_id(),
             "address": self._free_address(),
             "password": secrets.token_hex(24),
         }

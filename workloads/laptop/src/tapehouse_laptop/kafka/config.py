@@ -1,5 +1,7 @@
 """What a broker is told: a `Kafka` resource turned into the files of one KRaft process."""
 
+import base64
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -189,6 +191,11 @@ def client_config(broker: Broker) -> dict[str, str]:
         "sasl.username": SUPERUSER,
         "sasl.password": broker.password,
     }
+
+
+def new_cluster_id() -> str:
+    """As Kafka's own tool draws one: a UUID in the URL's base 64, which may begin with a dash."""
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
 
 
 def format_arguments(broker: Broker, properties: Path) -> list[str]:
