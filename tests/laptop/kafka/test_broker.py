@@ -261,5 +261,21 @@ def test_nothing_acknowledged_is_lost_when_killed(broker: Substrate, victim: str
     broker.wait(
         lambda: broker.pid("kafka/kafka-broker/tape", "kafka") not in (0, old), saying="restart"
     )
-    assert sorted(consume(config, topic, name, 500)) == sorted(values)
+    assert set(values) - set(consume(config, topic, name, 500)) == set()
     assert client(broker, name) == config
+
+
+def test_who_was_deleted_takes_nobody_along_at_the_next_start(broker: Substrate) -> None:
+    deleted = "first-rpgilbs"  # hashes to 0: of all users a broker meets it first
+    topic, name = fresh("login"), fresh("user")
+    make_topic(broker, topic)
+    broker.apply(kafka_user(deleted), kafka_user(name, allow("topic", topic, "Write", "Describe")))
+    for user in (deleted, name):
+        await_ready(broker, "kafkauser", user)
+    gone = client(broker, deleted)
+    assert can_log_in(gone)
+    broker.server.kubectl("-n", NAMESPACE, "delete", "kafkauser", deleted)
+    broker.wait(lambda: not can_log_in(gone), saying="no more login")
+
+    broker.kill_process("kafka/kafka-broker/tape", "kafka")
+    assert produce(client(broker, name), topic, b"1") == [None]

@@ -1,6 +1,7 @@
 """What a broker is told: a `Kafka` resource turned into the files of one KRaft process."""
 
 import base64
+import secrets
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,15 @@ KAFKA_VERSION = "4.3.1"
 METADATA_VERSION = "4.3-IV0"
 SUPERUSER = "broker"
 """The broker's own identity, and the one with which topics, users and ACLs are managed."""
+ANCHOR = "first-muftmio"
+"""A user nobody can be, whose name Java hashes to 0, so that a broker meets it before all others.
+
+A broker that starts replays its users in the order of their hashes into an empty table. If the
+first it meets was deleted meanwhile, Kafka (4.3.1, `ScramDelta.apply`) throws the empty table away
+and loses all others with it: nobody can log in any more.
+"""
+RESERVED = frozenset({SUPERUSER, ANCHOR})
+"""Users of the broker's own."""
 CONTROLLER_PORT = 9093
 SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule"
 PLAIN = "org.apache.kafka.common.security.plain.PlainLoginModule"
@@ -200,12 +210,14 @@ def new_cluster_id() -> str:
 
 def format_arguments(broker: Broker, properties: Path) -> list[str]:
     """Arguments of Kafka's storage tool that prepare an empty log directory."""
-    scram = f"SCRAM-SHA-512=[name={SUPERUSER},password={broker.password}]"
+    users = {ANCHOR: secrets.token_hex(24), SUPERUSER: broker.password}
+    scram = [f"SCRAM-SHA-512=[name={name},password={users[name]}]" for name in users]
     return [
         *("kafka.tools.StorageTool", "format", "--ignore-formatted"),
         # One id in 64 begins with a dash: on its own it would be taken for an option.
         f"--cluster-id={broker.cluster_id}",
-        *("--config", str(properties), "--add-scram", scram),
+        *("--config", str(properties)),
+        *(part for user in scram for part in ("--add-scram", user)),
     ]
 
 

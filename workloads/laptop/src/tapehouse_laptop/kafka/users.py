@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from tapehouse_laptop.kafka.admin import Acl, Admin
-from tapehouse_laptop.kafka.config import SUPERUSER, InvalidError, jaas
+from tapehouse_laptop.kafka.config import RESERVED, InvalidError, jaas
 from tapehouse_laptop.kafka.status import compose, ready, warning
 from tapehouse_laptop.kubeapi import Manifest
 
@@ -34,7 +34,7 @@ def check(item: Manifest) -> None:
         InvalidError: TLS client certificates, or the broker's own name.
     """
     name = item["metadata"]["name"]
-    if name == SUPERUSER:
+    if name in RESERVED:
         raise InvalidError("metadata.name", name, "the broker's own identity; choose another name")
     kind = (item["spec"].get("authentication") or {}).get("type")
     if kind != "scram-sha-512":
@@ -115,7 +115,7 @@ async def sweep(admin: Admin, wanted: Callable[[], set[str]]) -> None:
     `wanted` is called after the broker was asked: a user made meanwhile is among them.
     """
     live = await admin.users()
-    for name in live - wanted() - {SUPERUSER}:
+    for name in live - wanted() - RESERVED:
         await admin.remove_user(name)
     rules = await admin.acls()
     known = {principal(name) for name in wanted()}
