@@ -48,6 +48,16 @@ class Outcome:
     generation: int = 0
 
 
+def _stands(subject: Subject, intent: Intent) -> bool:
+    """Whether what was told is true until it is known who reads the resource.
+
+    After a start that takes a moment; to tell of it would be two writes for nothing.
+    """
+    cause = intent.acceptance or intent.obstacle
+    told = subject.status.get("observedGeneration") == subject.generation
+    return told and cause is not None and cause.reason == Reason.CONSUMERS_UNKNOWN
+
+
 def _only(
     found: Mapping[ObjectKey, Observed], wanted: frozenset[ObjectKey] | None
 ) -> Mapping[ObjectKey, Observed] | None:
@@ -93,11 +103,14 @@ class Reconciler:
         subject = self.backend.subject(key)
         if subject is None:
             return Outcome(gone=True)
+        generation = subject.generation
         try:
             if subject.deleting_since:
                 return await self._tear_down(subject)
             scene = await self.read(subject)
             intent = decide(scene)
+            if _stands(subject, intent):
+                return Outcome(retry=True, ready=is_ready(subject.status), generation=generation)
             await self._guard_data(subject, intent)
             result = await self._write(scene, intent)
             return await self._report(scene, intent, result)

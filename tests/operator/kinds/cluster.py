@@ -53,15 +53,13 @@ class Cluster:
         self.kube, self.tables = MemoryKube(), Tables()
         self.unplannable = "NO_SUCH_FUNCTION"
         """SQL that holds this is refused by the check."""
-        self.engine = Engine(
-            KINDS,
-            self.kube,
-            lambda settings: self.tables,
-            clock=self.clock,
-            rng=random.Random(1),
-        )
+        self.engine = self._operator()
         self.passwords = 0
         self._tasks: list[asyncio.Task[None]] = []
+
+    def _operator(self) -> Engine:
+        tables, rng = (lambda settings: self.tables), random.Random(1)
+        return Engine(KINDS, self.kube, tables, clock=self.clock, rng=rng)
 
     def clock(self) -> datetime:
         return START + timedelta(seconds=asyncio.get_running_loop().time() - 1_000.0)
@@ -82,6 +80,13 @@ class Cluster:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.engine.stop()
+
+    async def restart(self) -> None:
+        """Another operator, which has to learn everything."""
+        await self.stop()
+        self._tasks.clear()
+        self.engine = self._operator()
+        await self.start()
 
     async def settle(self, seconds: int = 300, quiet_for: int = 5) -> None:
         """Until nobody has anything to do."""

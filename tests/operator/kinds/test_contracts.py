@@ -99,6 +99,23 @@ def test_an_event_that_breaks_its_promise_names_the_field_and_who_reads_it() -> 
     play(scene)
 
 
+def test_what_is_read_stays_refused_when_the_operator_starts_again() -> None:
+    """It does not know at once who reads what: it waits, and writes nothing meanwhile."""
+
+    async def scene(c: Cluster) -> None:
+        c.patch("TradeFeed", "feed", events=[{**EVENT, "name": "Tock"}])
+        c.patch("LakehouseTable", "ticks", columns=[{"name": "id", "type": "string"}])
+        await c.settle()
+        before = refused(c, "TradeFeed", "feed"), refused(c, "LakehouseTable", "ticks")
+        written = len(c.kube.writes)
+        await c.restart()
+        await c.settle()
+        assert c.kube.writes[written:] == []
+        assert before == (refused(c, "TradeFeed", "feed"), refused(c, "LakehouseTable", "ticks"))
+
+    play(scene)
+
+
 def test_a_weaker_promise_must_be_agreed_to() -> None:
     async def scene(c: Cluster) -> None:
         weak = {"compatibility": "NONE"}

@@ -1,7 +1,7 @@
 """From a TradeFeed's spec to its events and topics, refusing what cannot be."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from tapehouse_operator.api.base import Reason, duration
@@ -139,9 +139,14 @@ def check_mapping(feed: TradeFeed, events: Sequence[Event]) -> None:
 
 
 def check_compatibility(
-    feed: TradeFeed, events: Sequence[Event], known: Registry, consumers: Consumers
+    feed: TradeFeed,
+    events: Sequence[Event],
+    known: Registry,
+    consumers: Callable[[str], Consumers],
 ) -> None:
     """Whether the promise of `spec.schema.compatibility` is kept towards the newest versions.
+
+    `consumers` is asked only for who reads something that goes or changes, by its name.
 
     Raises:
         SpecError: with the event, the field that breaks it, and who reads that.
@@ -149,7 +154,7 @@ def check_compatibility(
     name = feed.metadata.name
     declared = {now.name for now in events}
     for gone in (was for was in known.current if was.name not in declared):
-        _check_unread(feed, gone, event_readers(name, gone.name, consumers))
+        _check_unread(feed, gone, event_readers(name, gone.name, consumers(gone.name)))
     promise = feed.spec.schema_.compatibility
     for place, now in enumerate(events):
         was = known.latest(now.name)
@@ -158,7 +163,7 @@ def check_compatibility(
         broken = _broken(was, now, promise)
         if broken is not None:
             where = f"spec.events[{place}].fields" if feed.spec.events else "spec.preset"
-            who = readers(Source("TradeFeed", name), broken.field, consumers)
+            who = readers(Source("TradeFeed", name), broken.field, consumers(broken.field))
             remedy = (
                 f"field {broken.field} of event {now.name} {broken.problem}, which breaks "
                 f"{promise.value} compatibility{_read_by(who)}; keep it, or declare a new event"

@@ -4,8 +4,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from tapehouse_operator.api.base import Reason
+from tapehouse_operator.emit.consumers import Consumers
 from tapehouse_operator.emit.tables import PUBLISHED_KEY
-from tapehouse_operator.kinds.contract import Observed
+from tapehouse_operator.errors import NotReady
+from tapehouse_operator.kinds.contract import Observed, World
 
 
 def text_at(spec: Mapping[str, Any], *path: str) -> str:
@@ -24,3 +27,15 @@ def published(said: Observed | None) -> dict[str, Any]:
     text = said.data.get(PUBLISHED_KEY) if said else None
     document: dict[str, Any] = json.loads(text) if text else {}
     return document
+
+
+def consumers_of(world: World, what: str) -> Consumers:
+    """The specs of all that look at the resource; ask only where it matters who reads `what`.
+
+    Raises:
+        NotReady: not all of them have been looked at since the operator started.
+    """
+    if world.consumers is None:
+        message = f"whether anybody reads {what} is not known yet"
+        raise NotReady(Reason.CONSUMERS_UNKNOWN, message)
+    return {at: seen.data for at, seen in world.consumers.items()}

@@ -41,7 +41,7 @@ from tapehouse_operator.kinds.contract import (
     Verdict,
     World,
 )
-from tapehouse_operator.kinds.elsewhere import published, text_at
+from tapehouse_operator.kinds.elsewhere import consumers_of, published, text_at
 from tapehouse_operator.names import API_VERSION, LABEL_ROLE
 
 _PUBLISHER_REASONS = {
@@ -200,10 +200,7 @@ def _check_live(table: Table, name: str, spec: LakehouseTableSpec, world: World)
     if spec.evolution is Evolution.REVIEWED:
         check_reviewed(live, table)
     if lost := vanishing(live.columns, table.columns):
-        if world.consumers is None:
-            message = f"whether anybody reads {', '.join(lost)} is not known yet"
-            raise NotReady(Reason.CONSUMERS_UNKNOWN, message)
-        specs = {at: seen.data for at, seen in world.consumers.items()}
+        specs = consumers_of(world, ", ".join(lost))
         check_readers(lost, Source("LakehouseTable", name), specs)
 
 

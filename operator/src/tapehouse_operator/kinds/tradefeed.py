@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from tapehouse_operator.api.base import (
@@ -53,6 +54,7 @@ from tapehouse_operator.kinds.contract import (
     Verdict,
     World,
 )
+from tapehouse_operator.kinds.elsewhere import consumers_of
 from tapehouse_operator.kinds.secrets import deployment_key, rotation_of, secret_key
 from tapehouse_operator.kinds.topics import check_claims, live_partitions, strimzi_row, topic_key
 
@@ -122,8 +124,7 @@ class TradeFeedKind:
         names = FeedNames(resource.metadata.name)
         known = world.children.get(ObjectKey("v1", "ConfigMap", names.schema))
         registry = Registry.read(known.data if known else {})
-        consumers = {at: seen.data for at, seen in (world.consumers or {}).items()}
-        check_compatibility(resource, events, registry, consumers)
+        check_compatibility(resource, events, registry, partial(consumers_of, world))
         return FeedPlan(
             retain=resource.spec.deletion_policy is DeletionPolicy.RETAIN,
             cluster=platform.kafka_cluster,
