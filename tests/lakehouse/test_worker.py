@@ -113,6 +113,20 @@ def remade(spec, **changes):
     return TableSpec(**{f: getattr(spec, f) for f in spec.__struct_fields__} | changes)
 
 
+def test_nothing_is_done_to_a_suspended_table_until_it_goes_on(lake):
+    declared.create(lake, "dim-exchange")
+    rows = Producer(type="rows", rows=({"exchange": "XNAS"},))
+    spec = remade(declared.spec("dim-exchange"), producer=rows)
+    bench = Bench(lake, remade(spec, suspend=True))
+    bench.pass_time(600)
+    assert flink.load(lake, spec.identifier).metadata.current_snapshot_id is None
+    assert bench.told.all == []
+    bench.declare(spec)
+    bench.pass_time(1)
+    assert bench.told.all[-1][1:3] == (True, "Published")
+    assert flink.load(lake, spec.identifier).scan().to_arrow().num_rows == 1
+
+
 def test_upkeep_happens_on_the_live_branch(lake):
     flink.create(lake, "bronze.trades")
     spec = TableSpec(

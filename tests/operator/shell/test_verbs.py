@@ -1,5 +1,6 @@
 """Looking back and stepping in."""
 
+import json
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from tests.operator.engine.virtual import run_virtual
 from tests.operator.kinds.cluster import NS, Cluster, cluster
 from tests.operator.kinds.test_contracts import everything
 from tests.operator.shell.test_plan import DryKube
+from tests.operator.sweep.stories import RESOURCES
 
 JOB, FEED = Key("StreamJob", NS, "job"), Key("TradeFeed", NS, "feed")
 
@@ -75,8 +77,14 @@ def test_only_what_runs_can_be_stopped() -> None:
         await c.settle()
         flink = c.get("flink.apache.org/v1beta1", "FlinkDeployment", "job")
         assert flink["spec"]["job"]["state"] == "suspended"
-        with pytest.raises(ValueError, match="its rows come from streamjob/job"):
-            await set_suspended(await seen(c), Key("LakehouseTable", NS, "ticks"), True)
+        assert await set_suspended(await seen(c), Key("LakehouseTable", NS, "ticks"), True)
+        await c.settle()
+        told = json.loads(c.get("v1", "ConfigMap", "ticks-table")["data"]["table.json"])
+        assert told["suspend"]
+        c.apply([RESOURCES["QualitySuite"]])
+        suite = Key("QualitySuite", NS, RESOURCES["QualitySuite"]["metadata"]["name"])
+        with pytest.raises(ValueError, match="a QualitySuite runs nothing of its own"):
+            await set_suspended(await seen(c), suite, True)
         with pytest.raises(
             ValueError, match=r"there is no StreamJob jib in namespace .*; there: job"
         ):

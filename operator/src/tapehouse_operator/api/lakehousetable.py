@@ -135,10 +135,8 @@ class LakehouseTableSpec(Spec):
     )
 
     suspend: Annotated[Boolean, Change.NONE] = False
-    """Shows as `Suspended` and not Ready, and stops nothing: a table runs no workload of its own.
-    What a job writes stops by `suspend` of its StreamJob; transforms and upkeep are stopped for
-    all tables of a namespace together, by scaling the publisher to 0; it then publishes nothing
-    either. Default: false."""
+    """Stop its transform, loads of its rows and its upkeep; they go on where they stopped. What a
+    job writes is still published: that stops by `suspend` of its StreamJob. Default: false."""
     identifier: Annotated[TableName, Change.REVISION]
     """`namespace.table` in the catalog; immutable. Example: `bronze.trades`."""
     columns: Annotated[

@@ -55,23 +55,16 @@ class Transform(Model):
     """Run when an input has new data, on what has changed only. Default: true."""
 
 
-class FeedRows(Model):
-    """Reference data from a `files` feed."""
-
-    feed: Name
-    """A TradeFeed in the same namespace."""
-    event: Annotated[str, Field(max_length=128)]
-    """The feed's event with the rows."""
-
-
 class Rows(Model):
-    """Filled with reference data; a reload of unchanged rows adds nothing."""
+    """Filled with reference data; a reload of unchanged rows adds nothing. Rows that come in files
+    take a `files` feed, a StreamJob and a table of their own; a transform of that with `scd` keeps
+    their history."""
 
     invariants = (
         Rule(
-            "[has(self.inline), has(self.csvFrom), has(self.feed)].filter(set, set).size() == 1",
-            "exactly one of inline, csvFrom, feed must be set",
-            lambda r: sum((bool(r.inline), r.csv_from is not None, r.feed is not None)) == 1,
+            "[has(self.inline), has(self.csvFrom)].filter(set, set).size() == 1",
+            "exactly one of inline, csvFrom must be set",
+            lambda r: bool(r.inline) is (r.csv_from is None),
         ),
     )
 
@@ -80,5 +73,3 @@ class Rows(Model):
     Example: [{symbol: AAPL, sector: Tech}]."""
     csv_from: ConfigMapSource | None = None
     """CSV with a header line in a ConfigMap."""
-    feed: FeedRows | None = None
-    """The events of a `files` feed."""

@@ -24,15 +24,8 @@ VALIDITY = {
 
 def refuse_unfinished(spec: LakehouseTableSpec) -> None:
     """What the API can say and this version cannot do yet is refused, never ignored."""
-    feed = spec.rows is not None and spec.rows.feed is not None
     audited = spec.publish.mode is not PublishMode.DIRECT
     asked = (
-        (
-            "spec.rows.feed",
-            feed,
-            "land the feed in a table by a StreamJob and fill this one by a transform of that "
-            "table, which keeps history as spec.scd says; or use inline or csvFrom",
-        ),
         ("spec.retention", spec.retention is not None, "leave it out: rows are kept for ever"),
         ("spec.publish.mode", audited, "use Direct: readers see every commit"),
         ("spec.serve.rowFilters", bool(spec.serve.row_filters), "leave it out"),
@@ -158,6 +151,7 @@ def document_of(
         "table": resource.metadata.name,
         "identifier": spec.identifier,
         "namespace": namespace,
+        "suspend": spec.suspend,
         "key": list(spec.key),
         "producer": _producer(spec, inputs, csv),
         "publish": {"mode": spec.publish.mode.value, "suites": list(spec.publish.suites)},

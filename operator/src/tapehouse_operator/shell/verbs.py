@@ -7,7 +7,6 @@ from typing import Any
 from tapehouse_operator.backends.kube import Body, Ref
 from tapehouse_operator.decision import AnyKind
 from tapehouse_operator.emit.core import ObjectKey
-from tapehouse_operator.emit.flink import KIND as FLINK_DEPLOYMENT
 from tapehouse_operator.kinds.contract import Key, RevisionRef, Subject
 from tapehouse_operator.names import API_VERSION
 from tapehouse_operator.report import difference
@@ -21,9 +20,6 @@ from tapehouse_operator.rollout import (
 )
 from tapehouse_operator.shell.differences import differences
 from tapehouse_operator.shell.snapshot import Snapshot
-
-WORKLOADS = frozenset({"Deployment", FLINK_DEPLOYMENT})
-"""Children that can be stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +96,8 @@ async def set_suspended(snapshot: Snapshot, key: Key, suspended: bool) -> bool:
     """
     subject = _subject(snapshot, key)
     kind = snapshot.kinds[key.kind]
-    if not any(child in WORKLOADS for _, child in kind.owned):
-        spec = subject.manifest["spec"]
-        job = (spec.get("stream") or {}).get("job")
-        remedy = f"; its rows come from streamjob/{job}" if job else ""
-        raise ValueError(f"a {key.kind} runs nothing of its own that could be stopped{remedy}")
+    if not kind.owned:
+        raise ValueError(f"a {key.kind} runs nothing of its own that could be stopped")
     if bool(subject.manifest["spec"].get("suspend")) is suspended:
         return False
     await snapshot.kube.merge(_ref(key), {"spec": {"suspend": suspended}})

@@ -143,6 +143,7 @@ class TableSpec(_Spec, frozen=True):
     identifier: str
     namespace: str
     producer: Producer
+    suspend: bool = False
     key: tuple[str, ...] = ()
     publish: Publish = Publish()
     scd: Scd | None = None

@@ -208,10 +208,12 @@ def live_branch(spec: TableSpec, world: World) -> str | None:
 
 
 def _wanted(spec: TableSpec) -> Iterator[tuple[str, float]]:
-    """What is to be done to a table, and how long after it is first seen.
+    """What is to be done to a table, and how long after it is first seen: nothing if suspended.
 
     Upkeep starts late and not everywhere at once: a restart has more urgent things to do.
     """
+    if spec.suspend:
+        return
     if spec.producer.type == "transform":
         yield "transform", 0.0
     if spec.producer.type == "rows":
