@@ -20,6 +20,10 @@ SELECT venue, trade_id, symbol, price, quantity, is_aggressive_buy, `timestamp` 
 UNION ALL
 SELECT venue, trade_id, symbol, price, quantity, is_aggressive_buy, `timestamp` FROM coinbase;
 """
+LISTINGS = """
+INSERT INTO replay_silver.listings (symbol, sector, since)
+SELECT symbol, sector, since FROM listings;
+"""
 
 Body = dict[str, Any]
 
@@ -67,8 +71,9 @@ def _extend(spec: Body) -> None:
         {"feed": f"{NAME}-{venue}", "event": "CoinTraded", "as": venue}
         for venue in ("binance", "coinbase")
     ]
-    spec["outputs"].append({"table": f"{NAME}-silver-coins"})
-    spec["sql"] += COINS
+    spec["inputs"].append({"feed": f"{NAME}-listings", "event": "Listed", "as": "listings"})
+    spec["outputs"] += [{"table": f"{NAME}-silver-{name}"} for name in ("coins", "listings")]
+    spec["sql"] += COINS + LISTINGS
 
 
 def _feed(home: Path) -> Body:

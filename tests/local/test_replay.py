@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pytest
 import yaml
 
-from tests.local import alerting, coins, replayed
+from tests.local import alerting, coins, listings, replayed
 from tests.local.definitions import BOOKS, CANDLES, GOLD, SILVER, Recomputed, plain, same
 from tests.local.platform import Platform, eventually
 from tests.local.recording import Frame, events, faulty, line, moment, session, stray
@@ -37,6 +37,7 @@ def replay(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iter
     run = Replay(platform, tmp_path_factory.mktemp("replay"))
     (run.home / "days").mkdir()
     run.coins = coins.record(run.home)
+    listings.deliver(run.home, "1.csv", listings.FIRST)
     bodies = replayed.resources(run.home)
     run.dimension = next(b for b in bodies if b["metadata"]["name"].endswith("dim-symbol"))
     run.deliver("1-evening.jsonl", [line(frame) for frame in EVENING])
@@ -56,6 +57,7 @@ def _play(run: Replay) -> None:
     run.restart()
     for change in ({}, {}, {}, *CHANGES[:2]):
         run.load(change)
+    listings.deliver(run.home, "2.csv", listings.SECOND)
     run.deliver("2-night.jsonl", [line(frame) for frame in NIGHT])
     run.arrives(FRIDAY)
     run.load(CHANGES[2])
@@ -199,6 +201,18 @@ def test_foreign_recordings_need_declarations_only(replay: Replay) -> None:
         return True
 
     eventually(landed, 60, every=1)
+
+
+def test_reference_data_in_files_becomes_a_dimension_with_its_history(replay: Replay) -> None:
+    def kept() -> bool:
+        found = replay.rows("dim.listing").to_pylist()
+        rows = [
+            (r["symbol"], r["version"], r["sector"], r["valid_from"], r["valid_to"]) for r in found
+        ]
+        assert sorted(rows, key=str) == sorted(listings.HISTORY, key=str)
+        return True
+
+    eventually(kept, 60, every=1)
 
 
 def _micros(moment_: Any) -> int | None:
