@@ -177,7 +177,7 @@ def test_a_job_says_why_it_cannot_start_and_keeps_what_strangers_write(world: Pl
     strays = [
         (strangers.ORDERS, strangers.good(7), {}),  # nothing says what it is
         (strangers.ORDERS, strangers.good(8), {"event_type": None}),
-        (strangers.ORDERS, b"}", {"event_type": b"\xff"}),
+        (strangers.ORDERS, b"}", {"event_type": b"\xff", "trace_id": b"\xff"}),
         (strangers.ORDERS, b"{}", placed),
         (strangers.ORDERS, b"}", cancelled),  # not read by this job
         (strangers.ORDERS, b'{"symbol": "A"}', cancelled),
@@ -199,6 +199,7 @@ def test_a_job_says_why_it_cannot_start_and_keeps_what_strangers_write(world: Pl
         assert headers["detail"]
         assert (headers["feed"], headers["job"]) == (b"strange", b"strange")
         assert headers["received_at"].endswith(b"Z")
+    assert {h["trace_id"].decode() for _, h in told if "trace_id" in h} == {"\ufffd"}
     places = {tuple(h[f"source_{x}"] for x in ("topic", "partition", "offset")) for _, h in told}
     assert len(places) == len(expected)
     assert not world.await_stable(name)["status"].get("error")

@@ -28,6 +28,8 @@ _METADATA = {
     "kafka_offset": "BIGINT NOT NULL METADATA FROM 'offset' VIRTUAL",
     "kafka_headers": "MAP<STRING NOT NULL, BYTES NOT NULL> METADATA FROM 'headers' VIRTUAL",
     "ingested_at": "TIMESTAMP_LTZ(3) NOT NULL METADATA FROM 'timestamp' VIRTUAL",
+    "event_type": "STRING METADATA FROM 'header.event_type' VIRTUAL",
+    "trace_id": "STRING METADATA FROM 'header.trace_id' VIRTUAL",
 }
 REASON, DETAIL = "`$reason`", "`$detail`"
 """Columns of a topic's table: why the record cannot be read; null when it can."""
@@ -219,9 +221,8 @@ def _table(
     columns = [f"{quote(f.name)} {flink_type(parse_type(f.type))}" for f in fields]
     columns += [f"{quote(column)} {what}" for column, what in _METADATA.items()]
     columns += [f"{column} {what}" for column, what in _RECORD.items()]
-    columns += [f"{quote(header)} AS {_header(header)}" for header in ("event_type", "trace_id")]
     columns += [
-        f"{MISSING} AS {_missing(table).replace('`event_type`', _header('event_type'))}",
+        f"{MISSING} AS {_missing(table)}",
         f"`event_time` AS {_event_time(table.events, clock)}",
         f"WATERMARK FOR `event_time` AS {_watermark(table.events, clock)}",
     ]
@@ -257,18 +258,14 @@ def _said(events: Sequence[Event]) -> str:
     cases = " ".join(
         f"WHEN {literal(e.name)} THEN {quote(e.event_time)}" for e in events if e.event_time
     )
-    return f"CASE {_header('event_type')} {cases} END"
-
-
-def _header(name: str) -> str:
-    return f"DECODE(`kafka_headers`[{literal(name)}], 'UTF-8')"
+    return f"CASE `event_type` {cases} END"
 
 
 def _source_options(
     topic: str, clock: Clock, kafka: Mapping[str, str], group: str
 ) -> dict[str, str]:
     options = {
-        "connector": "kafka",
+        "connector": "tapehouse-kafka",
         "topic": topic,
         **{f"properties.{name}": value for name, value in kafka.items()},
         "properties.group.id": group,

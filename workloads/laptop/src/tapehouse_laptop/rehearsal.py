@@ -12,11 +12,10 @@ EVENTS = 200
 SOURCE = """CREATE TEMPORARY TABLE events (
   id STRING, symbol STRING, price DOUBLE, quantity BIGINT, `time` TIMESTAMP_LTZ(6),
   kafka_offset BIGINT NOT NULL METADATA FROM 'offset' VIRTUAL,
-  headers MAP<STRING NOT NULL, BYTES NOT NULL> METADATA FROM 'headers' VIRTUAL,
-  trace_id AS DECODE(headers['trace_id'], 'UTF-8'),
+  trace_id STRING METADATA FROM 'header.trace_id' VIRTUAL,
   event_time AS CAST(`time` AS TIMESTAMP_LTZ(3)),
   WATERMARK FOR event_time AS event_time - INTERVAL '5' SECOND
-) WITH ('connector'='kafka', 'topic'='events', 'format'='tapehouse-json',
+) WITH ('connector'='tapehouse-kafka', 'topic'='events', 'format'='tapehouse-json',
   'scan.startup.mode'='earliest-offset', 'scan.bounded.mode'='latest-offset',
   'properties.group.id'='rehearsal', {clients})"""
 SINK = """CREATE TEMPORARY TABLE minutes (

@@ -1,6 +1,5 @@
 package dev.tapehouse.json;
 
-import java.io.IOException;
 import java.util.Arrays;
 import java.util.List;
 import org.apache.flink.api.common.serialization.DeserializationSchema;
@@ -69,9 +68,14 @@ public final class RowDecoder implements DeserializationSchema<RowData> {
     }
 
     @Override
-    public RowData deserialize(byte[] message) throws IOException {
+    public RowData deserialize(byte[] message) {
+        return decode(message, 0);
+    }
+
+    /** The row of a message, with {@code room} for as many more columns at its end. */
+    public GenericRowData decode(byte[] message, int room) {
         Fault fault = null;
-        GenericRowData row = new GenericRowData(arity + metadata.size());
+        GenericRowData row = new GenericRowData(arity + metadata.size() + room);
         try {
             read(message, row);
         } catch (Fault found) {
