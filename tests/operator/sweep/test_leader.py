@@ -106,7 +106,8 @@ LONG = [pytest.param(name, marks=pytest.mark.e2e) for name in CUTS if name != SA
 
 @pytest.mark.parametrize("cut", [SAMPLE, *LONG])
 async def test_never_two_writers(apiserver: ApiServer, tmp_path: Path, cut: str) -> None:
-    async with replicas(apiserver, tmp_path, "leader") as r, restless_user(r) as name:
+    prefix = f"leader-{list(CUTS).index(cut)}"  # the former one's namespaces are still going
+    async with replicas(apiserver, tmp_path, prefix) as r, restless_user(r) as name:
         first, second = r.one.proxy, r.two.proxy
         await until(first.writes, "the leader to write")
         with first.fault(*CUTS[cut]()):
