@@ -34,7 +34,7 @@ BETWEEN_LOOKS = 1.0
 """Seconds between two rounds over the tables."""
 SHARE = 9.0
 """A transform rests at least that many times as long as it ran."""
-SHORTEST_REST = 5.0
+SHORTEST_REST = 2.0
 EXPIRE_EVERY = 300.0
 SWEEP_EVERY = 6 * 3600.0
 BACKOFF = (5.0, 300.0)

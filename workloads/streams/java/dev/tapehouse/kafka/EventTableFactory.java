@@ -9,6 +9,7 @@ import org.apache.flink.streaming.connectors.kafka.config.BoundedMode;
 import org.apache.flink.streaming.connectors.kafka.config.StartupMode;
 import org.apache.flink.streaming.connectors.kafka.table.KafkaDynamicSource;
 import org.apache.flink.streaming.connectors.kafka.table.KafkaDynamicTableFactory;
+import org.apache.flink.table.api.ValidationException;
 import org.apache.flink.table.connector.format.DecodingFormat;
 import org.apache.flink.table.data.RowData;
 import org.apache.flink.table.types.DataType;
@@ -43,6 +44,9 @@ public final class EventTableFactory extends KafkaDynamicTableFactory {
             long boundedTime,
             String table,
             Integer parallelism) {
+        if (keyFormat != null || topicPattern != null) {
+            throw new ValidationException("key.format, topic-pattern: not taken; name the topic");
+        }
         return new EventTable(physical, valueFormat, valueProjection, topics, properties, startup, bounded, table, parallelism);
     }
 }
