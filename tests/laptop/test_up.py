@@ -66,6 +66,8 @@ class Installation:
             stderr=subprocess.STDOUT,
             text=True,
             env=self.env,
+            # A shell has its background jobs ignore Ctrl-C, and all that they start.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     def run(self, *arguments: str, expect: int = 0) -> str:
