@@ -103,14 +103,14 @@ class Reconciler:
         subject = self.backend.subject(key)
         if subject is None:
             return Outcome(gone=True)
-        generation = subject.generation
         try:
             if subject.deleting_since:
                 return await self._tear_down(subject)
             scene = await self.read(subject)
             intent = decide(scene)
             if _stands(subject, intent):
-                return Outcome(retry=True, ready=is_ready(subject.status), generation=generation)
+                ready = is_ready(subject.status)
+                return Outcome(retry=True, ready=ready, generation=subject.generation)
             await self._guard_data(subject, intent)
             result = await self._write(scene, intent)
             return await self._report(scene, intent, result)

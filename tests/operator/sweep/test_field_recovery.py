@@ -179,8 +179,11 @@ def is_clear(refusal: ApiError) -> bool:
     What server-side apply cannot merge into the schema it calls an error of its own, with the path.
     It reads our JSON as YAML, whose keys end at 1,024 characters: beyond that it tells no path.
     """
-    ways = {400: ("spec", "error decoding YAML"), 422: ("spec",), 500: ("typed patch object",)}
-    return any(way in str(refusal) for way in ways.get(refusal.status, ()))
+    said = str(refusal)
+    if refusal.status == 500 and "typed patch object" not in said:
+        return False
+    unread = refusal.status == 400 and "error decoding YAML" in said
+    return unread or (refusal.status in (400, 422, 500) and "spec" in said)
 
 
 async def try_one(r: Rig, seen: Seen, namespace: str, change: Change, tally: Tally) -> None:

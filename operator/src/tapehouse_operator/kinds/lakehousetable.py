@@ -60,7 +60,7 @@ class TablePlan:
     table: Table
     document: Mapping[str, Any]
     """`table.json`."""
-    published: Mapping[str, Any] | None
+    published: Mapping[str, Any]
     """`published.json`, as the publisher last wrote it."""
 
 
@@ -112,7 +112,7 @@ class LakehouseTableKind:
             document=document_of(
                 resource, world.namespace, table, _inputs(spec, world), _csv(spec, world)
             ),
-            published=published(world.objects.get(_config_key(published_name(name)))) or None,
+            published=published(world.objects.get(_config_key(published_name(name)))),
         )
 
     def preflight(self, plan: TablePlan) -> Preflight | None:
@@ -136,7 +136,7 @@ class LakehouseTableKind:
         problem = live.error if live else "not looked at yet"
         why = Reason.IN_SYNC if in_sync else Reason.OUT_OF_SYNC
         conditions = [condition(ConditionType.SCHEMA_IN_SYNC, in_sync, why, problem)]
-        if plan.published is not None:
+        if plan.published:
             conditions.append(_published_condition(plan.published))
         columns = {"table": plan.table.identifier, "producer": _producer_name(plan.document)}
         external = {}
