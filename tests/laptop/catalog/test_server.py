@@ -3,9 +3,12 @@
 import json
 import os
 import subprocess
+import threading
+import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 import pytest
@@ -26,8 +29,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CatalogServer]:
         yield running
 
 
-def commit(server: CatalogServer, expected: dict[str, int | None]) -> int:
-    """Set branch `r` of all tables to their heads in one transaction; the HTTP status."""
+def commit(
+    server: CatalogServer,
+    expected: Mapping[str, int | None],
+    wanted: Mapping[str, int] | None = None,
+) -> int:
+    """Set branch `r` of all tables (to their heads) in one transaction; the HTTP status."""
     changes = [
         {
             "identifier": {"namespace": ["n"], "name": name},
@@ -37,7 +44,7 @@ def commit(server: CatalogServer, expected: dict[str, int | None]) -> int:
                     "action": "set-snapshot-ref",
                     "ref-name": "r",
                     "type": "branch",
-                    "snapshot-id": head(server, name),
+                    "snapshot-id": wanted[name] if wanted else head(server, name),
                 }
             ],
         }
@@ -77,6 +84,36 @@ def test_a_transaction_moves_all_tables_or_none(server: CatalogServer) -> None:
     assert branches(server, "one")["r"] == before["one"]
     assert commit(server, before) in (200, 204)
     assert branches(server, "one")["r"] == head(server, "one") != before["one"]
+
+
+def test_a_transaction_is_whole_while_others_commit(server: CatalogServer) -> None:
+    """The reference server loses the change of a table that another commit gets to meanwhile."""
+    names = [f"busy{number}" for number in range(4)]
+    first, second = {}, {}
+    for name in names:
+        table = server.load().create_table(f"n.{name}", ROWS.schema)
+        table.append(ROWS)
+        first[name] = head(server, name)
+        table.append(ROWS)
+        second[name] = head(server, name)
+    assert commit(server, dict.fromkeys(names)) in (200, 204)
+    done = threading.Event()
+
+    def others(name: str) -> None:
+        while not done.is_set():
+            with server.load().load_table(f"n.{name}").transaction() as change:
+                change.set_properties(at=str(time.monotonic_ns()))
+
+    with ThreadPoolExecutor(len(names)) as pool:
+        busy = [pool.submit(others, name) for name in names]
+        try:
+            for old, new in ((second, first), (first, second)) * 5:
+                assert commit(server, old, new) in (200, 204)
+                assert {name: branches(server, name)["r"] for name in names} == new
+        finally:
+            done.set()
+    for other in busy:
+        other.result()
 
 
 def test_what_was_committed_survives_a_kill(server: CatalogServer) -> None:

@@ -10,7 +10,6 @@ import org.apache.iceberg.CatalogProperties;
 import org.apache.iceberg.CatalogUtil;
 import org.apache.iceberg.catalog.Catalog;
 import org.apache.iceberg.jdbc.JdbcCatalog;
-import org.apache.iceberg.rest.RESTCatalogAdapter;
 import org.apache.iceberg.rest.RESTCatalogServlet;
 import org.eclipse.jetty.ee10.servlet.ServletContextHandler;
 import org.eclipse.jetty.ee10.servlet.ServletHolder;
@@ -60,7 +59,7 @@ public final class Main {
     ServletContextHandler context = new ServletContextHandler(ServletContextHandler.NO_SESSIONS);
     Catalog catalog = catalog(Path.of(database), Path.of(warehouse));
     context.addServlet(
-        new ServletHolder(new RESTCatalogServlet(new RESTCatalogAdapter(catalog))), "/*");
+        new ServletHolder(new RESTCatalogServlet(new WholeTransactions(catalog))), "/*");
     server.setHandler(context);
     server.setStopAtShutdown(true);
     server.start();
