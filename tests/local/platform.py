@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pyiceberg.catalog import Catalog, load_catalog
+from pyiceberg.catalog.rest import RestCatalog
 from tapehouse_laptop.controlplane import binaries
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -82,9 +82,9 @@ class Platform:
         return json.loads(self.tapehouse("info", "--json"))
 
     @property
-    def catalog(self) -> Catalog:
+    def catalog(self) -> RestCatalog:
         """The Iceberg catalog, by a client that holds no connection from before a restart."""
-        return load_catalog("tapehouse", **self.info["catalog"])
+        return RestCatalog("tapehouse", **self.info["catalog"])
 
     def kubectl(self, *args: str, stdin: str | None = None) -> str:
         done = self.try_kubectl(*args, stdin=stdin)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 import subprocess
 import threading
 import time
@@ -9,9 +10,11 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from pyiceberg.exceptions import NoSuchTableError
 from tapehouse_laptop import jars, toolchain
 
 from tests.streams.platform import CatalogServer, catalog_server
@@ -126,6 +129,19 @@ def test_what_was_committed_survives_a_kill(server: CatalogServer) -> None:
     assert not list(server.directory.rglob("*.crc"))
 
 
+def test_no_other_process_is_needed_to_write_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hadoop would start a `chmod` for each of a commit's files."""
+    (tmp_path / "java").symlink_to(toolchain.java().executable)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with catalog_server(tmp_path, free_net().address(0, 41)) as alone:
+        alone.load().create_namespace("n")
+        alone.load().create_table("n.one", ROWS.schema)
+        [metadata] = alone.directory.rglob("*.metadata.json")
+    assert stat.filemode(metadata.stat().st_mode) == "-rw-r--r--"
+
+
 def test_no_address_but_loopback() -> None:
     settings = {
         "HOST": "192.0.2.1",
@@ -145,3 +161,18 @@ def test_no_address_but_loopback() -> None:
     assert done.stderr.strip() == (
         "catalog: CATALOG_HOST=192.0.2.1: not a loopback address; this catalog asks nobody's name"
     )
+
+
+def test_a_table_made_again_is_another(server: CatalogServer) -> None:
+    catalog = server.load()
+    catalog.create_table("n.again", ROWS.schema).append(ROWS)
+    first = catalog.load_table("n.again")
+    catalog.drop_table("n.again")
+    with pytest.raises(NoSuchTableError):
+        catalog.load_table("n.again")
+    catalog.create_table("n.again", ROWS.schema)
+    assert catalog.load_table("n.again").metadata.table_uuid != first.metadata.table_uuid
+    catalog.rename_table("n.again", "n.renamed")
+    catalog.create_table("n.again", ROWS.schema).append(ROWS)
+    assert catalog.load_table("n.again").scan().to_arrow().num_rows == 2
+    assert catalog.load_table("n.renamed").scan().to_arrow().num_rows == 0

@@ -29,7 +29,7 @@ from tapehouse_lakehouse.model import Published, PublishIntent
 
 log = logging.getLogger(__name__)
 
-FASTEST, SLOWEST = 0.2, 2.0
+FASTEST, SLOWEST = 0.1, 2.0
 """Seconds between two looks at a job's branches."""
 STALLED_AFTER = 3.0
 """Intervals one table may have a checkpoint that another lacks before it is called stalled."""

@@ -10,6 +10,7 @@ from tapehouse_laptop import cache, toolchain
 
 SOURCES = Path(__file__).parents[2]
 """`workloads/laptop` of the checkout: `jars/<set>/pom.xml` and `java/<program>/`."""
+FILES, CATALOG = SOURCES / "java" / "files", SOURCES / "java" / "catalog"
 FUNCTIONS = SOURCES.parent / "streams" / "java"
 """The functions that stream jobs add to Flink's own SQL."""
 COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
@@ -28,7 +29,7 @@ def flink(progress: cache.Progress = cache.silent) -> Path:
     """The directory of connectors and functions, which go beside the jars of the PyFlink wheel."""
     environment = toolchain.streams_environment()
     wheel = environment.glob("lib/python*/site-packages/pyflink/lib/*.jar")
-    return _with_program("flink", FUNCTIONS, sorted(wheel), progress)
+    return _with_program("flink", (FILES, FUNCTIONS), sorted(wheel), progress)
 
 
 def flink_home(progress: cache.Progress = cache.silent) -> Path:
@@ -53,7 +54,7 @@ def _link_flink(wheel: list[Path], target: Path) -> None:
 
 def catalog(progress: cache.Progress = cache.silent) -> Path:
     """The directory of the Iceberg REST catalog's jars, this project's own among them."""
-    return _with_program("catalog", SOURCES / "java" / "catalog", [], progress)
+    return _with_program("catalog", (FILES, CATALOG), [], progress)
 
 
 def prepare(progress: cache.Progress = cache.silent) -> None:
@@ -83,10 +84,12 @@ def _fetch(name: str, pom: Path, target: Path, progress: cache.Progress) -> None
     cache.run(argv, task=f"jars: {name}", progress=progress)
 
 
-def _with_program(name: str, java: Path, provided: list[Path], progress: cache.Progress) -> Path:
+def _with_program(
+    name: str, java: tuple[Path, ...], provided: list[Path], progress: cache.Progress
+) -> Path:
     """The set `name` and what is compiled against it; `provided` jars are there anyway."""
     libraries = sorted(_fetched(name, progress).glob("*.jar"))
-    sources = sorted(path for path in java.rglob("*") if path.is_file())
+    sources = sorted(path for tree in java for path in tree.rglob("*") if path.is_file())
     digest = cache.digest_of(_pom(name), *(jar.name for jar in provided), *sources)
     return cache.entry(
         name,
@@ -98,7 +101,7 @@ def _with_program(name: str, java: Path, provided: list[Path], progress: cache.P
 
 def _compile(
     name: str,
-    java: Path,
+    java: tuple[Path, ...],
     libraries: list[Path],
     provided: list[Path],
     target: Path,
@@ -106,11 +109,11 @@ def _compile(
 ) -> None:
     class_path = os.pathsep.join(map(str, (*libraries, *provided)))
     with tempfile.TemporaryDirectory() as classes:
-        sources = sorted(java.rglob("*.java"))
+        sources = sorted(path for tree in java for path in tree.rglob("*.java"))
         arguments: list[str | Path] = ["-d", classes, "-cp", class_path, *sources]
         cache.run([*_compiler(progress), *arguments], task=f"java: {name}", progress=progress)
-        if (java / SERVICES).is_dir():
-            shutil.copytree(java / SERVICES, Path(classes) / SERVICES)
+        for services in (tree / SERVICES for tree in java if (tree / SERVICES).is_dir()):
+            shutil.copytree(services, Path(classes) / SERVICES)
         _pack(Path(classes), target / f"tapehouse-{name}.jar")
     for jar in libraries:
         (target / jar.name).hardlink_to(jar)

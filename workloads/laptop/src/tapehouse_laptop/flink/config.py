@@ -21,8 +21,7 @@ REPORTERS = "metrics.reporter."
 
 DEFAULTS = {
     "classloader.check-leaked-classloader": "false",
-    # No .crc file beside every file of a table.
-    "flink.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
+    "flink.hadoop.fs.file.impl": "dev.tapehouse.files.LocalFiles",
     "restart-strategy.type": "exponential-delay",
     "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
 }

@@ -1,5 +1,6 @@
 package dev.tapehouse.catalog;
 
+import dev.tapehouse.files.LocalFiles;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.nio.file.Files;
@@ -7,9 +8,7 @@ import java.nio.file.Path;
 import java.util.Map;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.iceberg.CatalogProperties;
-import org.apache.iceberg.CatalogUtil;
 import org.apache.iceberg.catalog.Catalog;
-import org.apache.iceberg.jdbc.JdbcCatalog;
 import org.apache.iceberg.rest.RESTCatalogServlet;
 import org.eclipse.jetty.ee10.servlet.ServletContextHandler;
 import org.eclipse.jetty.ee10.servlet.ServletHolder;
@@ -75,14 +74,15 @@ public final class Main {
             + "?journal_mode=WAL&synchronous=FULL&busy_timeout=" + BUSY_TIMEOUT_MS;
     Map<String, String> properties =
         Map.of(
-            CatalogProperties.CATALOG_IMPL, JdbcCatalog.class.getName(),
             CatalogProperties.URI, uri,
             CatalogProperties.WAREHOUSE_LOCATION, warehouse.toUri().toString(),
             CatalogProperties.FILE_IO_IMPL, "org.apache.iceberg.hadoop.HadoopFileIO",
             "jdbc.schema-version", "V1");
     Configuration files = new Configuration();
-    // Without this every file gets a .crc file beside it that nothing here reads.
-    files.set("fs.file.impl", "org.apache.hadoop.fs.RawLocalFileSystem");
-    return CatalogUtil.buildIcebergCatalog("tapehouse", properties, files);
+    files.set("fs.file.impl", LocalFiles.class.getName());
+    Tables tables = new Tables();
+    tables.setConf(files);
+    tables.initialize("tapehouse", properties);
+    return tables;
   }
 }
