@@ -51,8 +51,8 @@ TOPICS = {
 LOOK = 0.05
 BEHIND = 10.0
 """Seconds that jobs may be behind when they begin to be warm."""
-WARM = 20.0
-"""Seconds from then that are not counted."""
+WARM = 180.0
+"""Seconds from then that are not counted: so long JVMs compile what they run."""
 CALM = 200
 """Trades a second while times are taken."""
 USUAL = 20_000
@@ -131,14 +131,14 @@ def _timestamps(table: Table, path: str) -> list[float]:
     return [value / 1e6 for value in column.cast("int64").to_pylist()]
 
 
-def latency(net: str, checkpoint: str, seconds: float) -> None:
+def latency(net: str, checkpoint: str, seconds: float, warm: float) -> None:
     with path(net, checkpoint, ("land", "refine"), CALM, 10**9) as load:
         table = load.platform.catalog.load_table(TABLE)
         load.go()
         began = time.monotonic()
         # Jobs that have just started are behind for as long as they compile.
         eventually(lambda: _rows(table) > CALM * (time.monotonic() - began - BEHIND) > 0, 240)
-        time.sleep(WARM)
+        time.sleep(warm)
         topics = Topics(load.platform.info["kafka"])
         topics.start()
         before = load.cpu()
@@ -228,6 +228,7 @@ def main() -> None:
     parser.add_argument("what", choices=("latency", "throughput"))
     parser.add_argument("--checkpoint", default="5s")
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--warm", type=float, default=WARM, help="of latency: seconds not counted")
     parser.add_argument("--rate", type=int, default=USUAL)
     parser.add_argument("--jobs", nargs="+", default=["land"], help="of throughput: land, refine")
     parser.add_argument("--net", default="87", help="second number of the loopback addresses")
@@ -235,7 +236,7 @@ def main() -> None:
     # Whoever ends this early ends the platform with it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     if options.what == "latency":
-        latency(options.net, options.checkpoint, options.seconds)
+        latency(options.net, options.checkpoint, options.seconds, options.warm)
     else:
         throughput(options.net, options.checkpoint, options.rate, options.seconds, options.jobs)
 

@@ -25,7 +25,7 @@ TRADES = f"""CREATE TEMPORARY TABLE trades (
   happened AS TO_TIMESTAMP_LTZ({EPOCH} + i * 2 + MOD(i * 17, 500), 3),
   WATERMARK FOR happened AS happened - INTERVAL '1' SECOND
 ) WITH ('connector' = 'datagen', 'number-of-rows' = '{{rows}}', 'fields.i.kind' = 'sequence',
-  'fields.i.start' = '0', 'fields.i.end' = '{{last}}')"""
+  'fields.i.start' = '0', 'fields.i.end' = '{{last}}', 'rows-per-second' = '100000000')"""
 LEVELS = ", ".join(
     f"CAST(ROW(price {{sign}} 0.1E0 * {n}, quantity + {n}, 1)"
     " AS ROW<price DOUBLE, quantity BIGINT, order_count INT>)"
