@@ -11,6 +11,8 @@ from tapehouse_laptop.processes import MARKER, running
 from tapehouse_laptop.state import State, read_json
 from tapehouse_laptop.supervisor import Installation
 
+from tests.local.platform import eventually
+
 PATTERNS = {
     "bridge": "tapehouse_*-feed-*_bridge.json",
     "simulator": "tapehouse_*-feed-*_simulator.json",
@@ -24,6 +26,8 @@ PATTERNS = {
     "etcd": "etcd.json",
 }
 """Pid files under `run/pids` of an installation."""
+LONGEST_REST = 330.0
+"""Seconds that a process which ends again and again may be kept from starting, and some more."""
 
 
 def find(home: Path, component: str) -> list[int]:
@@ -33,12 +37,17 @@ def find(home: Path, component: str) -> list[int]:
     return [entry["pid"] for entry in entries if running(entry["pid"], entry["started"])]
 
 
-def kill(home: Path, component: str) -> int:
-    """SIGKILL a component's processes; the number killed."""
+def await_running(home: Path, component: str) -> None:
+    """Wait until it has come back from an earlier kill; what is killed often rests in between."""
+    eventually(lambda: find(home, component), LONGEST_REST)
+
+
+def kill(home: Path, component: str) -> None:
+    """SIGKILL a component's processes, of which there must be some."""
     found = find(home, component)
+    assert found, f"no {component} runs that could be killed"
     for pid in found:
         os.kill(pid, signal.SIGKILL)
-    return len(found)
 
 
 def kill_everything(home: Path) -> None:

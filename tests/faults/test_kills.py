@@ -22,8 +22,9 @@ MORE = 300
 @pytest.mark.parametrize("component", sorted(processes.PATTERNS))
 def test_one_component_is_killed(ledger: Ledger, component: str, seed: int) -> None:
     home = ledger.platform.home
-    moment = strike(ledger.platform, ledger.name, Random(f"{component} {seed}"))
-    assert processes.kill(home, component) >= 1, f"no {component} ran ({moment})"
+    processes.await_running(home, component)
+    strike(ledger.platform, ledger.name, Random(f"{component} {seed}"))
+    processes.kill(home, component)
     ledger.grows(MORE)
     ledger.settles()
 
@@ -32,9 +33,12 @@ def test_one_component_is_killed(ledger: Ledger, component: str, seed: int) -> N
 def test_two_components_are_killed_at_once(ledger: Ledger, seed: int) -> None:
     random = Random(f"two {seed}")
     pair = random.sample(sorted(processes.PATTERNS), 2)
+    home = ledger.platform.home
+    for component in pair:
+        processes.await_running(home, component)
     strike(ledger.platform, ledger.name, random)
     for component in pair:
-        processes.kill(ledger.platform.home, component)
+        processes.kill(home, component)
     ledger.grows(MORE)
     ledger.settles()
 
