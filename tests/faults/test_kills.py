@@ -23,8 +23,8 @@ MORE = 300
 def test_one_component_is_killed(ledger: Ledger, component: str, seed: int) -> None:
     home = ledger.platform.home
     processes.await_running(home, component)
-    strike(ledger.platform, ledger.name, Random(f"{component} {seed}"))
-    processes.kill(home, component)
+    moment = strike(ledger.platform, ledger.name, Random(f"{component} {seed}"))
+    assert processes.kill(home, component) >= 1, f"no {component} ran ({moment})"
     ledger.grows(MORE)
     ledger.settles()
 
@@ -36,9 +36,9 @@ def test_two_components_are_killed_at_once(ledger: Ledger, seed: int) -> None:
     home = ledger.platform.home
     for component in pair:
         processes.await_running(home, component)
-    strike(ledger.platform, ledger.name, random)
+    moment = strike(ledger.platform, ledger.name, random)
     for component in pair:
-        processes.kill(home, component)
+        assert processes.kill(home, component) >= 1, f"no {component} ran ({moment})"
     ledger.grows(MORE)
     ledger.settles()
 

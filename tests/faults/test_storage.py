@@ -8,6 +8,7 @@ import pytest
 from tests.faults import processes
 from tests.faults.ledger import Ledger
 from tests.faults.moments import strike
+from tests.local.platform import eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -25,9 +26,9 @@ def test_the_broker_starts_on_a_torn_log(ledger: Ledger, seed: int) -> None:
     processes.await_running(home, "broker")
     strike(ledger.platform, ledger.name, random)
     segment = newest_segment(home, f"raw.{ledger.name}", seed % 2)
-    processes.kill(home, "broker")
+    assert processes.kill(home, "broker") == 1
     with segment.open("ab") as log:  # a batch of which only the beginning reached the disk
         log.write(random.randbytes(61))
-    processes.await_running(home, "broker")
+    eventually(lambda: processes.find(home, "broker"), 60)
     ledger.grows(300)
     ledger.settles()
