@@ -1,6 +1,6 @@
 """The whole path on this machine: how long a trade takes, and how many a second arrive.
 
-    .venv/bin/python -m bench.pipeline.end_to_end latency [--checkpoint 5s] [--seconds 60]
+    .venv/bin/python -m bench.pipeline.end_to_end latency [--checkpoint 5s] [--warm 180]
     .venv/bin/python -m bench.pipeline.end_to_end throughput [--rate 20000] [--seconds 60]
 
 A platform of its own is started: broker, catalog, publisher, operator, bridge and jobs, without
@@ -36,7 +36,7 @@ import pyarrow.parquet as pq
 from confluent_kafka import Consumer
 from pyiceberg.catalog.rest import RestCatalog
 from pyiceberg.table import Table
-from pyiceberg.table.snapshots import Operation
+from tapehouse_lakehouse.age import added
 from tapehouse_lakehouse.catalog import Lake
 from tapehouse_tape import times
 
@@ -89,12 +89,12 @@ def visible(catalog: RestCatalog, name: str, seconds: float) -> list[float]:
     snapshot is read afterwards.
     """
     lake = Lake(catalog)
-    first = last = _main(lake, name)
+    first = last = _published(lake, name)
     seen: list[tuple[int, float]] = []
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         time.sleep(LOOK)
-        if (newest := _main(lake, name)) != last:
+        if (newest := _published(lake, name)) != last:
             seen.append((newest, time.time()))
             last = newest
     table = catalog.load_table(name)
@@ -106,7 +106,7 @@ def visible(catalog: RestCatalog, name: str, seconds: float) -> list[float]:
     return ages
 
 
-def _main(lake: Lake, name: str) -> int:
+def _published(lake: Lake, name: str) -> int:
     view = lake.look(name)
     return (view.main if view else None) or 0
 
@@ -115,12 +115,7 @@ def _new_files(table: Table, until: int, since: int) -> list[str]:
     found = []
     at = table.snapshot_by_id(until)
     while at is not None and at.snapshot_id != since:
-        assert at.summary
-        appended = at.summary.operation is Operation.APPEND  # not what upkeep has merged
-        for manifest in at.manifests(table.io) if appended else ():
-            if manifest.added_snapshot_id == at.snapshot_id:
-                entries = manifest.fetch_manifest_entry(table.io)
-                found += [e.data_file.file_path for e in entries if e.snapshot_id == at.snapshot_id]
+        found += [file.file_path for file in added(table, at.snapshot_id)]
         at = table.snapshot_by_id(at.parent_snapshot_id) if at.parent_snapshot_id else None
     return found
 

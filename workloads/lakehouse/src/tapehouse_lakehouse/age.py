@@ -22,13 +22,14 @@ def oldest_arrival(lake: Lake, identifier: str, snapshot: int) -> float | None:
     try:
         table = lake.catalog.load_table(lake.qualified(identifier))
         field = table.schema().find_field(ARRIVED)
-        found = [_lower(file, field) for file in _added(table, snapshot)]
+        found = [_lower(file, field) for file in added(table, snapshot)]
     except (RESTError, NoSuchTableError, OSError, ValueError):
         return None
     return min((at / 1e6 for at in found if at is not None), default=None)
 
 
-def _added(table: Table, snapshot: int) -> list[DataFile]:
+def added(table: Table, snapshot: int) -> list[DataFile]:
+    """The files with rows that one snapshot appended."""
     found = table.snapshot_by_id(snapshot)
     if found is None or (found.summary and found.summary.operation is not Operation.APPEND):
         return []  # compaction writes rows anew that were there before

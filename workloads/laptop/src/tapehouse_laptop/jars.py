@@ -10,7 +10,9 @@ from tapehouse_laptop import cache, toolchain
 
 SOURCES = Path(__file__).parents[2]
 """`workloads/laptop` of the checkout: `jars/<set>/pom.xml` and `java/<program>/`."""
-FILES, CATALOG = SOURCES / "java" / "files", SOURCES / "java" / "catalog"
+FILES = SOURCES / "java" / "files"
+"""How every program writes local files."""
+CATALOG = SOURCES / "java" / "catalog"
 FUNCTIONS = SOURCES.parent / "streams" / "java"
 """The functions that stream jobs add to Flink's own SQL."""
 COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
@@ -89,7 +91,7 @@ def _with_program(
 ) -> Path:
     """The set `name` and what is compiled against it; `provided` jars are there anyway."""
     libraries = sorted(_fetched(name, progress).glob("*.jar"))
-    sources = sorted(path for tree in java for path in tree.rglob("*") if path.is_file())
+    sources = _files(java, "*")
     digest = cache.digest_of(_pom(name), *(jar.name for jar in provided), *sources)
     return cache.entry(
         name,
@@ -109,14 +111,17 @@ def _compile(
 ) -> None:
     class_path = os.pathsep.join(map(str, (*libraries, *provided)))
     with tempfile.TemporaryDirectory() as classes:
-        sources = sorted(path for tree in java for path in tree.rglob("*.java"))
-        arguments: list[str | Path] = ["-d", classes, "-cp", class_path, *sources]
+        arguments: list[str | Path] = ["-d", classes, "-cp", class_path, *_files(java, "*.java")]
         cache.run([*_compiler(progress), *arguments], task=f"java: {name}", progress=progress)
         for services in (tree / SERVICES for tree in java if (tree / SERVICES).is_dir()):
             shutil.copytree(services, Path(classes) / SERVICES)
         _pack(Path(classes), target / f"tapehouse-{name}.jar")
     for jar in libraries:
         (target / jar.name).hardlink_to(jar)
+
+
+def _files(trees: tuple[Path, ...], pattern: str) -> list[Path]:
+    return sorted(path for tree in trees for path in tree.rglob(pattern) if path.is_file())
 
 
 def _compiler(progress: cache.Progress) -> list[str | Path]:

@@ -18,12 +18,11 @@ import org.apache.iceberg.jdbc.JdbcCatalog;
  * which file is the newest, and read those that they do not know.
  */
 final class Tables extends JdbcCatalog {
-  private final Map<TableIdentifier, Kept> kept = new ConcurrentHashMap<>();
+  private final Map<TableIdentifier, TableOperations> kept = new ConcurrentHashMap<>();
 
   @Override
   protected TableOperations newTableOps(TableIdentifier identifier) {
-    return new Request(
-        kept.computeIfAbsent(identifier, name -> new Kept(super.newTableOps(name))));
+    return new Request(kept.computeIfAbsent(identifier, super::newTableOps));
   }
 
   @Override
@@ -45,80 +44,61 @@ final class Tables extends JdbcCatalog {
     }
   }
 
-  /** The library's operations of one table, for one caller at a time. */
-  private static final class Kept {
-    private final TableOperations operations;
-
-    Kept(TableOperations operations) {
-      this.operations = operations;
-    }
-
-    synchronized TableMetadata refresh() {
-      try {
-        return operations.refresh();
-      } catch (NoSuchTableException dropped) {
-        return operations.refresh(); // it has forgotten the table now, and can say that it is none
-      }
-    }
-
-    synchronized void commit(TableMetadata base, TableMetadata metadata) {
-      operations.commit(base, metadata);
-    }
-
-    synchronized FileIO io() {
-      return operations.io();
-    }
-
-    synchronized String metadataFileLocation(String name) {
-      return operations.metadataFileLocation(name);
-    }
-
-    synchronized LocationProvider locationProvider() {
-      return operations.locationProvider();
-    }
-  }
-
   /** What one request sees: the metadata of the moment it came, until it asks for newer. */
   private static final class Request implements TableOperations {
-    private final Kept table;
-    private TableMetadata seen;
-    private boolean stale = true;
+    /** The library's, of all requests for the table: for one at a time. */
+    private final TableOperations table;
 
-    Request(Kept table) {
+    private TableMetadata seen;
+
+    Request(TableOperations table) {
       this.table = table;
     }
 
     @Override
     public TableMetadata current() {
-      return stale ? refresh() : seen;
+      return seen == null ? refresh() : seen;
     }
 
     @Override
     public TableMetadata refresh() {
-      seen = table.refresh();
-      stale = false;
+      synchronized (table) {
+        try {
+          seen = table.refresh();
+        } catch (NoSuchTableException dropped) {
+          seen = table.refresh(); // it has forgotten the table now, and can say that it is none
+        }
+      }
       return seen;
     }
 
     @Override
     public void commit(TableMetadata base, TableMetadata metadata) {
-      stale = true;
-      table.commit(base, metadata);
+      seen = null;
+      synchronized (table) {
+        table.commit(base, metadata);
+      }
     }
 
     @Override
     public FileIO io() {
-      return table.io();
+      synchronized (table) {
+        return table.io();
+      }
     }
 
     @Override
     public String metadataFileLocation(String name) {
-      return table.metadataFileLocation(name);
+      synchronized (table) {
+        return table.metadataFileLocation(name);
+      }
     }
 
     @Override
     public LocationProvider locationProvider() {
-      return table.locationProvider();
+      synchronized (table) {
+        return table.locationProvider();
+      }
     }
   }
 }
