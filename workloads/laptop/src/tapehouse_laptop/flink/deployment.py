@@ -38,6 +38,7 @@ class Deployment:
         self._attempts = Attempts(shared, key, record, self._on_process)
         self._wake = asyncio.Event()
         self._job: Job | None = None
+        self._begun = ""
         self._doing = Doing.NOTHING
         self._error = ""
         self._waits = False
@@ -83,6 +84,7 @@ class Deployment:
         if seen is None:
             return True
         self._judge(seen.job)
+        await self._begin(seen.job)
         action = decide(wanted, self._attempts.record, seen)
         if action is Action.NOTHING:
             if wanted.deleting:
@@ -119,6 +121,20 @@ class Deployment:
             self._failures, self._error = 0, ""
         elif job and job.state == "CANCELED":
             self._error = CANCELLED
+
+    async def _begin(self, job: Job | None) -> None:
+        """Have a job's first checkpoint taken as soon as all of its tasks run.
+
+        Flink's own timer does not wait for them: what it asks for a moment too soon fails, and the
+        first rows are on their way for an interval more.
+        """
+        if job is None or job.state != "RUNNING" or job.job_id == self._begun:
+            return
+        self._begun = job.job_id
+        try:
+            await self._attempts.manager.checkpoint(job.job_id)
+        except (FlinkError, NoAnswerError) as error:
+            log.info("%s: the first checkpoint comes by itself: %s", self._key, error)
 
     def _paused(self, action: Action, wanted: Wanted) -> bool:
         """Whether the pause after a failure is not over, for the same spec."""

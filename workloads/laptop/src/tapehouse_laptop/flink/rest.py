@@ -55,6 +55,10 @@ class JobManager:
         """Cancel without a savepoint."""
         await self._call("PATCH", f"/jobs/{job_id}?mode=cancel")
 
+    async def checkpoint(self, job_id: str) -> None:
+        """Have a checkpoint begin now, besides those that come by themselves."""
+        await self._call("POST", f"/jobs/{job_id}/checkpoints", {})
+
     async def root_cause(self, job_id: str) -> str:
         """Why a job failed, in one line."""
         found = await self._call("GET", f"/jobs/{job_id}/exceptions?maxExceptions=1")
