@@ -25,7 +25,8 @@ SILENT_SECONDS = 60.0
 """A JobManager that has not answered for so long is taken for dead."""
 STOP_ATTEMPTS = 3
 BACKOFF = (2.0, 60.0)
-MISSING_SECONDS = 0.3
+MISSING_SECONDS, MISSING_PATIENCE = 0.3, 5.0
+"""Between two looks for what a Pod mounts and is not there yet; when that is told as a failure."""
 CANCELLED = "cancelled from outside; change spec.restartNonce to start it again"
 
 
@@ -41,7 +42,7 @@ class Deployment:
         self._begun = ""
         self._doing = Doing.NOTHING
         self._error = ""
-        self._waits = False
+        self._missing_since: float | None = None
         self._failures = 0
         self._stops = 0
         self._not_before = 0.0
@@ -182,13 +183,15 @@ class Deployment:
 
     async def _missing(self, wanted: Wanted, error: SourceError) -> None:
         """What the Pod mounts is not there yet, as a Secret that is still being made."""
-        await self._pause(wanted, str(error), MISSING_SECONDS)
-        self._waits = True
+        now = asyncio.get_running_loop().time()
+        self._missing_since = self._missing_since or now
+        patient = now - self._missing_since < MISSING_PATIENCE
+        await self._pause(wanted, "" if patient else str(error), MISSING_SECONDS)
 
     async def _found(self) -> None:
         """What was missing is there, long before the job runs: it is told no longer."""
-        if self._waits:
-            self._waits, self._error = False, ""
+        if self._missing_since is not None:
+            self._missing_since, self._error = None, ""
             await self._tell()
 
     async def _failed(self, wanted: Wanted, why: str) -> None:
