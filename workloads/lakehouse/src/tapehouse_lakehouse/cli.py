@@ -4,6 +4,7 @@ import functools
 import logging
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,6 +33,10 @@ from tapehouse_lakehouse.worker import Worker, live_branch, work
 log = logging.getLogger(__name__)
 
 METRICS_PORT = 9102
+SWITCH_SECONDS = 0.0005
+"""After how long a thread that computes lets another go on. A move is dozens of requests, each of
+which waits for its turn several times: beside upkeep that computes, one took 13 ms at Python's own
+5 ms, 4 ms at this, and 1 ms alone."""
 FINISH_SECONDS = 15.0
 """How long a task that is running may go on after the signal to stop; a commit is atomic."""
 
@@ -106,6 +111,7 @@ def publish() -> None:
     """
     settings = Settings.read()
     logs.configure(settings.log_level)
+    sys.setswitchinterval(SWITCH_SECONDS)
     stop, poke = threading.Event(), threading.Event()
     _stop_on_signal(stop, poke)
     metrics = Metrics()
