@@ -23,15 +23,11 @@ def test_the_first_checkpoint_does_not_wait_for_the_timer(platform: Platform, jo
 def test_a_secret_that_does_not_come_is_told_one_still_being_made_is_not(
     platform: Platform,
 ) -> None:
-    spec = yaml.safe_dump(platform.get(KIND, "land")["spec"]).replace("land-job", "absent-job")
-    body = {
-        "apiVersion": "flink.apache.org/v1beta1",
-        "kind": "FlinkDeployment",
-        "metadata": {"name": "absent"},
-        "spec": yaml.safe_load(spec),
-    }
+    land = platform.get(KIND, "land")
+    body = {**land, "metadata": {"name": "absent"}, "status": {}}
+    document = yaml.safe_dump(body).replace("land-job", "absent-job")
     began = time.monotonic()
-    platform.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(body))
+    platform.kubectl("apply", "-f", "-", stdin=document)
     try:
 
         def error() -> str:

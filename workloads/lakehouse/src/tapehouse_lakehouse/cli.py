@@ -35,8 +35,8 @@ log = logging.getLogger(__name__)
 METRICS_PORT = 9102
 SWITCH_SECONDS = 0.0005
 """After how long a thread that computes lets another go on. A move is dozens of requests, each of
-which waits for its turn several times: beside upkeep that computes, one took 13 ms at Python's own
-5 ms, 4 ms at this, and 1 ms alone."""
+which waits for its turn several times: beside a thread that only computes, one took 13 ms at
+Python's own 5 ms, 4 ms at this, and 1 ms alone. Upkeep and transforms compute in threads here."""
 FINISH_SECONDS = 15.0
 """How long a task that is running may go on after the signal to stop; a commit is atomic."""
 
