@@ -1,6 +1,7 @@
 """Archives: Java starts from them, and does without."""
 
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,23 @@ def test_a_rehearsal_that_fails_is_told_and_not_tried_again(
         archives.prepare(lambda _, detail: told.append(detail))
     assert len([word for word in told if "/none/java" in word]) == 1
     assert jvm.archived(jvm.KAFKA) == ()
+
+
+def test_a_rehearsal_whose_jvm_dies_is_given_up_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    java = tmp_path / "java"
+    java.write_text("#!/bin/sh\nexit 3\n")
+    java.chmod(0o755)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(jvm, "digest", lambda: "1")
+    monkeypatch.setattr(toolchain, "java", lambda: toolchain.Java(java, 17, ""))
+    monkeypatch.setattr(jars, "catalog", lambda: tmp_path)
+    told: list[str] = []
+    began = time.monotonic()
+    archives.prepare(lambda _, detail: told.append(detail))
+    assert time.monotonic() - began < archives.START_SECONDS / 6
+    assert "with 3" in told[-1]
 
 
 @pytest.mark.local

@@ -45,6 +45,8 @@ _RECORD = {
 }
 # Reads what no event is, too: a stranger's record must not stop a job.
 _READ = {"format": "tapehouse-json"}
+_FULL_FETCH = str(64 * 1024)
+_LONGEST_FETCH = timedelta(milliseconds=500)
 _TIMES = {"json.timestamp-format.standard": "ISO-8601"}
 _WRITTEN = {"format": "json", **_TIMES}
 
@@ -227,6 +229,16 @@ def _table(
         f"WATERMARK FOR `event_time` AS {_watermark(table.events, clock)}",
     ]
     return create_table(table.table, columns, _source_options(table.topic, clock, kafka, group))
+
+
+def gathering(interval: timedelta) -> dict[str, str]:
+    """Consumer settings of a job that shows what it has read only with its next checkpoint.
+
+    A fetch waits for more records, for a twentieth of the interval at most: on a quiet topic a
+    fetch for every few of them is most of the work, and of the broker's too.
+    """
+    wait = min(interval / 20, _LONGEST_FETCH) // timedelta(milliseconds=1)
+    return {"fetch.min.bytes": _FULL_FETCH, "fetch.max.wait.ms": str(wait)}
 
 
 def _watermark(events: Sequence[Event], clock: Clock) -> str:

@@ -17,12 +17,14 @@ from tapehouse_operator.emit.manifests import (
     secret_env,
 )
 from tapehouse_operator.emit.platform import PASSWORD_ENV, PASSWORD_KEY
-from tapehouse_operator.names import LABEL_REVISION, digest
+from tapehouse_operator.names import GROUP, LABEL_REVISION, digest
 
 API_VERSION = "flink.apache.org/v1beta1"
 KIND = "FlinkDeployment"
 _MILLISECOND = timedelta(milliseconds=1)
 MAIN_CONTAINER = "flink-main-container"
+ANNOTATION_PROMPT = f"{GROUP}/prompt"
+"""`true` where somebody waits for the job's records: where room is scarce, it starts first."""
 SERVICE_ACCOUNT = "flink"
 RUNNER = ("-pyclientexec", "python", "-pym", "tapehouse_streams.run")
 
@@ -45,8 +47,6 @@ _CONFIGURATION: Mapping[str, str] = {
     "execution.checkpointing.incremental": "true",
     # Most lookups are of keys never seen, as every trade's: a file without one is not read.
     "state.backend.rocksdb.use-bloom-filter": "true",
-    # A row waits that long for others at each shuffle: an alert crosses two on its way.
-    "execution.buffer-timeout.interval": "10 ms",
     # A job that cannot run must fail in the end, not restart for ever.
     "restart-strategy.type": "exponential-delay",
     "restart-strategy.exponential-delay.initial-backoff": "1 s",
@@ -66,6 +66,10 @@ _CONFIGURATION: Mapping[str, str] = {
     "taskmanager.memory.managed.fraction": "0.1",
     "taskmanager.memory.jvm-metaspace.size": "192m",
     "taskmanager.memory.jvm-overhead.min": "96m",
+}
+_PROMPT: Mapping[str, str] = {
+    # A row waits that long for others at each shuffle: an alert crosses two on its way.
+    "execution.buffer-timeout.interval": "10 ms",
 }
 
 
@@ -106,6 +110,8 @@ class Job:
     config: str
     """`job.json`: another one restarts the job."""
     revision: int
+    prompt: bool
+    """Whether somebody waits for each of its records, as for an alert."""
 
 
 def flink_deployment(job: Job) -> Manifest:
@@ -113,7 +119,11 @@ def flink_deployment(job: Job) -> Manifest:
     return {
         "apiVersion": API_VERSION,
         "kind": KIND,
-        "metadata": {"name": job.name, "labels": {LABEL_REVISION: str(job.revision)}},
+        "metadata": {
+            "name": job.name,
+            "labels": {LABEL_REVISION: str(job.revision)},
+            "annotations": {ANNOTATION_PROMPT: str(job.prompt).lower()},
+        },
         "spec": {
             "image": job.image,
             "flinkVersion": job.flink_version,
@@ -152,6 +162,7 @@ def configuration(job: Job) -> dict[str, str]:
     """Flink's own configuration: state, restarts, sizes."""
     return {
         **_CONFIGURATION,
+        **(_PROMPT if job.prompt else {}),
         "pipeline.name": job.name,
         "pipeline.max-parallelism": str(job.max_parallelism),
         "taskmanager.numberOfTaskSlots": str(job.task_slots),

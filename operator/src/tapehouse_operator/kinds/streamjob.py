@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from tapehouse_operator.api.base import (
@@ -20,7 +21,7 @@ from tapehouse_operator.api.jobparts import Machine, Upgrade
 from tapehouse_operator.api.streamjob import StreamJob, StreamJobSpec
 from tapehouse_operator.emit import flink, strimzi
 from tapehouse_operator.emit.core import Child, ObjectKey
-from tapehouse_operator.emit.ddl import Input, input_ddl, sink_ddl
+from tapehouse_operator.emit.ddl import Input, gathering, input_ddl, sink_ddl
 from tapehouse_operator.emit.deadletters import dead_letters
 from tapehouse_operator.emit.events import Event, Registry
 from tapehouse_operator.emit.feed import FeedNames
@@ -398,7 +399,18 @@ def _ddl(
     group: str,
 ) -> tuple[str, ...]:
     clock = clock_of(spec, platform.max_future_skew)
-    return tuple(text for found in inputs for text in input_ddl(found, clock, kafka.java(), group))
+    waiting = {} if _is_prompt(spec) else gathering(_interval(spec, platform))
+    reads = {**kafka.java(), **waiting}
+    return tuple(text for found in inputs for text in input_ddl(found, clock, reads, group))
+
+
+def _is_prompt(spec: StreamJobSpec) -> bool:
+    """Whether somebody waits for its records; those in tables are seen with the next checkpoint."""
+    return bool(sinks_of(spec))
+
+
+def _interval(spec: StreamJobSpec, platform: Platform) -> timedelta:
+    return duration(spec.checkpoint.interval or platform.checkpoint_interval)
 
 
 # -- revisions and their branches --------------------------------------------------------------
@@ -452,7 +464,6 @@ def _state_dir(plan: JobPlan) -> str:
 def _job(plan: JobPlan, config: str, number: int) -> flink.Job:
     spec, platform = plan.spec, plan.platform
     parallelism = spec.parallelism or min(platform.parallelism, spec.max_parallelism)
-    interval = duration(spec.checkpoint.interval or platform.checkpoint_interval)
     return flink.Job(
         name=plan.name,
         image=platform.image_streams,
@@ -461,7 +472,7 @@ def _job(plan: JobPlan, config: str, number: int) -> flink.Job:
         parallelism=parallelism,
         max_parallelism=spec.max_parallelism,
         task_slots=spec.resources.task_slots or parallelism,
-        checkpoint_interval=interval,
+        checkpoint_interval=_interval(spec, platform),
         checkpoints_retained=spec.checkpoint.retain,
         upgrade_mode=_UPGRADE_MODES[spec.upgrade],
         suspended=spec.suspend,
@@ -472,6 +483,7 @@ def _job(plan: JobPlan, config: str, number: int) -> flink.Job:
         config_map=revision_name(plan.name, number),
         config=config,
         revision=number,
+        prompt=_is_prompt(spec),
     )
 
 

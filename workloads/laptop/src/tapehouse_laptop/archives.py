@@ -114,8 +114,8 @@ class _Rehearsal:
         path = [f"-Dlog4j2.configurationFile={log4j}", "-cp", f"{jars.kafka()}/*"]
         self._run([toolchain.java().executable, *path, *format_arguments(broker, properties)])
         clients = client_config(broker)
-        with self._recorded(jvm.KAFKA, [*path, "kafka.Kafka", str(properties)], {}):
-            _until(lambda: _answers(clients))
+        with self._recorded(jvm.KAFKA, [*path, "kafka.Kafka", str(properties)], {}) as process:
+            _until(lambda: _answers(clients), process)
             yield clients
 
     @contextmanager
@@ -128,15 +128,15 @@ class _Rehearsal:
             "CATALOG_WAREHOUSE": str(self.place / "warehouse"),
         }
         arguments = ["-cp", f"{jars.catalog()}/*", "dev.tapehouse.catalog.Main"]
-        with self._recorded(jvm.CATALOG, arguments, settings):
+        with self._recorded(jvm.CATALOG, arguments, settings) as process:
             uri = f"http://{host}:8181"
-            _until(lambda: _serves(f"{uri}/v1/config"))
+            _until(lambda: _serves(f"{uri}/v1/config"), process)
             yield uri
 
     @contextmanager
     def _recorded(
         self, program: str, arguments: Sequence[str], settings: Mapping[str, str]
-    ) -> Iterator[None]:
+    ) -> Iterator["subprocess.Popen[bytes]"]:
         java = toolchain.java().executable
         options = [RECORD + str(jvm.archive_file(self.target, program)), QUIET, *jvm.BRIEF]
         with (self.place / f"{program}.out").open("wb") as output:
@@ -147,7 +147,7 @@ class _Rehearsal:
                 stderr=subprocess.STDOUT,
             )
         try:
-            yield
+            yield process
             process.send_signal(signal.SIGTERM)
             process.wait(END_SECONDS)
         finally:
@@ -199,9 +199,11 @@ def _said(process: "subprocess.Popen[str]") -> str | None:
         return None
 
 
-def _until(there: Callable[[], bool]) -> None:
+def _until(there: Callable[[], bool], process: "subprocess.Popen[bytes]") -> None:
     deadline = time.monotonic() + START_SECONDS
     while not there():
+        if process.poll() is not None:
+            raise LaptopError(f"a rehearsing JVM ended at once, with {process.returncode}")
         if time.monotonic() > deadline:
             raise LaptopError(f"the rehearsal did not start in {START_SECONDS:.0f} s")
         time.sleep(POLL)

@@ -71,11 +71,12 @@ def up_command(directory: Path, detach: bool, timeout: int) -> None:
     Starts a control plane, Kafka, Flink, the catalog and the operator, or goes on with what
     runs, and stays until Ctrl-C.
     """
-    bring_up(directory, detach=detach, timeout=timeout)
+    bring_up(directory, terminal(), detach=detach, timeout=timeout)
 
 
 def bring_up(
     directory: Path,
+    console: Console,
     *,
     detach: bool,
     timeout: float,
@@ -83,7 +84,7 @@ def bring_up(
     when_ready: Callable[[], None] = lambda: None,
 ) -> None:
     """What `up` does; `when_ready` is called once everything is."""
-    state, console, timeline = State.find(), terminal(), timeline or Timeline()
+    state, timeline = State.find(), timeline or Timeline()
     before = Installation.read(state)
     resumed = before is not None and before.alive
     keep = detach or resumed
@@ -92,7 +93,9 @@ def bring_up(
         signal.signal(number, _interrupt)
     try:
         with screen(console) as shown:
-            asyncio.run(up.Up(state, directory, shown, timeline, timeout, keep).run())
+            call = up.Up(state, directory, shown, timeline, timeout, keep)
+            programs = call.prepare()
+            asyncio.run(call.run(programs))
         when_ready()
         console.print(timeline.table())
         _print_endpoints(console, asyncio.run(_info(state)))
@@ -156,14 +159,17 @@ def _stop(state: State, console: Console) -> None:
 @friendly
 def demo_command(detach: bool, timeout: int) -> None:
     """Run environments/local, show its first candles, and what took how long."""
-    timeline = Timeline()
-    first = demo.FirstCandles(State.find(), timeline)
-
-    def show() -> None:
-        click.echo(json.dumps(first.answer(), indent=2))
-
+    timeline, console = Timeline(), terminal()
+    first = demo.FirstCandles(State.find(), timeline, console.print_json)
     first.start()
-    bring_up(demo.directory(), detach=detach, timeout=timeout, timeline=timeline, when_ready=show)
+    bring_up(
+        demo.directory(),
+        console,
+        detach=detach,
+        timeout=timeout,
+        timeline=timeline,
+        when_ready=first.wait,
+    )
 
 
 @click.command()

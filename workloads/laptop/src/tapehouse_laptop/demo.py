@@ -5,6 +5,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,33 +40,32 @@ def directory() -> Path:
 
 
 class FirstCandles:
-    """Asks for candles from the start until some come, beside everything else."""
+    """Asks for candles from the start until some come, beside everything else, and shows them."""
 
-    def __init__(self, state: State, timeline: Timeline) -> None:
+    def __init__(self, state: State, timeline: Timeline, show: Callable[[str], None]) -> None:
         self._state = state
         self._timeline = timeline
+        self._show = show
         self._come = threading.Event()
-        self._answer: dict[str, Any] = {}
 
     def start(self) -> None:
         """Begin to ask; it ends with the program."""
         threading.Thread(target=self._ask, daemon=True).start()
 
-    def answer(self) -> dict[str, Any]:
-        """The first answer with candles.
+    def wait(self) -> None:
+        """Until they have been shown.
 
         Raises:
             LaptopError: none came in two minutes.
         """
         if not self._come.wait(PATIENCE):
             raise LaptopError(f"no candles after {PATIENCE:.0f} s; `tapehouse status` may say why")
-        return self._answer
 
     def _ask(self) -> None:
         while not (found := self._candles()):
             time.sleep(PAUSE)
         self._timeline.mark("demo", "first candles")
-        self._answer = found
+        self._show(json.dumps(found))
         self._come.set()
 
     def _candles(self) -> dict[str, Any]:

@@ -44,17 +44,26 @@ class Up:
     timeout: float
     detach: bool
 
-    async def run(self) -> Installation:
-        """Bring everything up; returns when all is ready.
+    def prepare(self) -> Binaries:
+        """Look at the machine and the directory, then find, download or build what is needed.
+
+        It runs before any event loop: an interrupt ends a build at once.
 
         Raises:
-            LaptopError: the machine or the directory is not right, or it took too long.
+            LaptopError: one of them is not right, or a download or build failed.
         """
         # What fails at once is looked at before what takes minutes.
         check_files(self.directory)
         surroundings.check_disk(self.state.root)
         self.state.ensure()
-        programs = await asyncio.to_thread(prepare, self.screen.note)
+        return prepare(self.screen.note)
+
+    async def run(self, programs: Binaries) -> Installation:
+        """Bring everything up; returns when all is ready.
+
+        Raises:
+            LaptopError: the machine or the directory is not right, or it took too long.
+        """
         directory = Directory.read(self.directory, programs["kubectl"])
         net = directory.net
         installation = Installation.read(self.state)

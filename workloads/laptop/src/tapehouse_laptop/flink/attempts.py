@@ -11,6 +11,7 @@ import aiohttp
 from tapehouse_laptop.context import Context
 from tapehouse_laptop.flink.cluster import Cluster
 from tapehouse_laptop.flink.config import Endpoint, cluster_configuration, submission
+from tapehouse_laptop.flink.line import Line
 from tapehouse_laptop.flink.pod import Place, lay_out
 from tapehouse_laptop.flink.record import Record, newest_state, now_ms
 from tapehouse_laptop.flink.rest import Job, JobManager
@@ -35,6 +36,7 @@ class Shared:
     sources: Sources
     find: Callable[[Key], Manifest | None]
     """The resource as last seen."""
+    line: Line
 
     def record_file(self, key: Key) -> Path:
         """Where the record of a deployment is; it outlives the resource."""
@@ -104,6 +106,7 @@ class Attempts:
         await cluster.start(configuration, environment, wanted.task_managers, self._changed)
         lenient = bool(wanted.job.get("allowNonRestoredState", False))
         options = submission(configuration, record.job_id, record.restore, lenient=lenient)
+        await self._shared.line.turn(self._key)
         await cluster.submit(options, environment)
         self.version = str((await self.manager.overview()).get("flink-version", ""))
 

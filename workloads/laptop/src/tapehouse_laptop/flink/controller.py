@@ -9,6 +9,7 @@ from tapehouse_laptop.controller import Mirror
 from tapehouse_laptop.flink.attempts import Shared
 from tapehouse_laptop.flink.config import FIRST_ADDRESS, LAST_ADDRESS
 from tapehouse_laptop.flink.deployment import Deployment
+from tapehouse_laptop.flink.line import Line
 from tapehouse_laptop.flink.record import Record
 from tapehouse_laptop.flink.wheel import Wheel
 from tapehouse_laptop.kubeapi import CONFIG_MAPS, FLINK_DEPLOYMENTS, SECRETS, Key, Manifest
@@ -30,7 +31,7 @@ class Controller:
         self._config_maps = Mirror(ctx.kube, CONFIG_MAPS)
         self._secrets = Mirror(ctx.kube, SECRETS)
         sources = Sources(self._config_maps, self._secrets)
-        self._shared = Shared(ctx, wheel, session, sources, self._find)
+        self._shared = Shared(ctx, wheel, session, sources, self._find, Line())
         self._running: dict[Key, tuple[Deployment, asyncio.Task[None]]] = {}
         self._changes: asyncio.Queue[Key] = asyncio.Queue()
         self._deployments.on_change(lambda key, old, new: self._changes.put_nowait(key))

@@ -63,6 +63,7 @@ class Deployment:
                 except TimeoutError:
                     continue
         finally:
+            self._shared.line.leave(self._key)
             await self._attempts.release()
             self._shared.ctx.components.remove(self._component)
 
@@ -120,6 +121,7 @@ class Deployment:
     def _judge(self, job: Job | None) -> None:
         if job and job.state == "RUNNING":
             self._failures, self._error = 0, ""
+            self._shared.line.leave(self._key)
         elif job and job.state == "CANCELED":
             self._error = CANCELLED
 
@@ -172,6 +174,7 @@ class Deployment:
         try:
             environment = await self._attempts.lay_out(wanted)
             await self._found()
+            self._shared.line.join(self._key, prompt=wanted.prompt)
             await self._attempts.launch(wanted, environment)
             self._error = ""
         except SourceError as error:
@@ -241,6 +244,7 @@ class Deployment:
         self._attempts.save()
 
     async def _leave(self, savepoint: str) -> None:
+        self._shared.line.leave(self._key)
         await self._attempts.leave(savepoint)
         self._job = None
 

@@ -11,6 +11,7 @@ from tapehouse_laptop.kubeapi import Key, Manifest
 from tapehouse_laptop.node.expand import expand
 
 MAIN_CONTAINER = "flink-main-container"
+ANNOTATION_PROMPT = "tapehouse.dev/prompt"
 DEFAULT_MEMORY = "1024m"
 SLOTS = "taskmanager.numberOfTaskSlots"
 STATELESS, LAST_STATE, SAVEPOINT = "stateless", "last-state", "savepoint"
@@ -54,6 +55,12 @@ class Wanted:
     def job(self) -> Mapping[str, Any]:
         """`spec.job`."""
         return self.spec.get("job") or {}
+
+    @property
+    def prompt(self) -> bool:
+        """Whether somebody waits for the job's records."""
+        annotations = self.item["metadata"].get("annotations") or {}
+        return annotations.get(ANNOTATION_PROMPT) == "true"
 
     @property
     def deleting(self) -> bool:
