@@ -9,7 +9,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 from tests.support.controlplane import ApiServer, control_plane
 
-settings.register_profile("tapehouse", deadline=None)  # a busy machine is no bug
+# A busy machine is no bug, and the same commit passes twice; `--hypothesis-profile default` explores.
+settings.register_profile("tapehouse", deadline=None, derandomize=True)
 settings.load_profile("tapehouse")
 
 EXPENSIVE = ("apiserver", "platform")
