@@ -9,7 +9,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from tests.support.controlplane import ApiServer, control_plane
 
-# A busy machine is no bug, and the same commit passes twice; `--hypothesis-profile default` explores.
+# A busy machine is no bug, and a commit passes twice; `--hypothesis-profile default` explores.
 settings.register_profile("tapehouse", deadline=None, derandomize=True)
 settings.load_profile("tapehouse")
 
