@@ -98,7 +98,8 @@ class Attempts:
         Raises:
             StartError, NoAnswerError, OSError, ValueError: it did not start.
         """
-        ctx, record = self._shared.ctx, self.record
+        ctx, record, line = self._shared.ctx, self.record, self._shared.line
+        line.join(self._key, prompt=wanted.prompt)
         place = Place.of(ctx.state, wanted)
         configuration = cluster_configuration(wanted, self.endpoint, str(ctx.data), place.scratch)
         cluster = Cluster(ctx.state, self._shared.wheel, place, str(self._key), self.logs)
@@ -106,7 +107,7 @@ class Attempts:
         await cluster.start(configuration, environment, wanted.task_managers, self._changed)
         lenient = bool(wanted.job.get("allowNonRestoredState", False))
         options = submission(configuration, record.job_id, record.restore, lenient=lenient)
-        await self._shared.line.turn(self._key)
+        await line.turn(self._key)
         await cluster.submit(options, environment)
         self.version = str((await self.manager.overview()).get("flink-version", ""))
 
@@ -153,6 +154,7 @@ class Attempts:
 
     async def release(self) -> None:
         """End the processes."""
+        self._shared.line.leave(self._key)
         if self._cluster:
             await self._cluster.stop()
         self._cluster = None

@@ -63,7 +63,6 @@ class Deployment:
                 except TimeoutError:
                     continue
         finally:
-            self._shared.line.leave(self._key)
             await self._attempts.release()
             self._shared.ctx.components.remove(self._component)
 
@@ -174,7 +173,6 @@ class Deployment:
         try:
             environment = await self._attempts.lay_out(wanted)
             await self._found()
-            self._shared.line.join(self._key, prompt=wanted.prompt)
             await self._attempts.launch(wanted, environment)
             self._error = ""
         except SourceError as error:
@@ -244,7 +242,6 @@ class Deployment:
         self._attempts.save()
 
     async def _leave(self, savepoint: str) -> None:
-        self._shared.line.leave(self._key)
         await self._attempts.leave(savepoint)
         self._job = None
 

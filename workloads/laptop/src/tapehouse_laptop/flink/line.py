@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import os
-from dataclasses import dataclass
 
 from tapehouse_laptop.kubeapi import Key
 
@@ -17,35 +16,27 @@ PATIENCE = 30.0
 machine all are ready sooner when the last does not wait for too long."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class _Place:
-    later: bool
-    number: int
-
-
 class Line:
     """The jobs that are starting, those first for whose records somebody waits."""
 
     def __init__(self, abreast: int | None = None) -> None:
         """`abreast` may start at once: by default one for every two processors."""
         self._abreast = abreast or max(1, (os.cpu_count() or 1) // 2)
-        self._places: dict[Key, _Place] = {}
-        self._joined = 0
+        self._later: dict[Key, bool] = {}
         self._moved = asyncio.Event()
 
     def join(self, key: Key, *, prompt: bool) -> None:
         """Begin to start; one that has begun keeps its place."""
-        self._joined += 1
-        self._places.setdefault(key, _Place(not prompt, self._joined))
+        self._later.setdefault(key, not prompt)
 
     def leave(self, key: Key) -> None:
         """It runs, or will not."""
-        if self._places.pop(key, None):
+        if self._later.pop(key, None) is not None:
             self._moved.set()
 
     async def turn(self, key: Key) -> None:
         """Wait until few enough are before it, but not for ever."""
-        if self._places[key].later:
+        if self._later[key]:
             await asyncio.sleep(HESITATION)
         try:
             async with asyncio.timeout(PATIENCE):
@@ -57,5 +48,6 @@ class Line:
             log.info("%s waits no longer", key)
 
     def _ahead(self, key: Key) -> list[Key]:
-        own = self._places[key]
-        return [other for other, place in self._places.items() if place < own]
+        # Sorting keeps the order in which they came.
+        order = sorted(self._later, key=self._later.__getitem__)
+        return order[: order.index(key)]
