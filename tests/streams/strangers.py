@@ -30,7 +30,8 @@ SQL = """
 INSERT INTO bronze.strange (trade_id, symbol, price, kafka_partition, kafka_offset)
 SELECT trade_id, symbol, price, kafka_partition, kafka_offset FROM trades
 UNION ALL
-SELECT trade_id, symbol, price, kafka_partition, kafka_offset FROM placed;
+SELECT trade_id, symbol, price, kafka_partition, kafka_offset FROM placed
+WHERE DECODE(kafka_headers['event_type'], 'UTF-8') = 'Placed';
 """
 
 
@@ -67,7 +68,7 @@ def config(world: Platform, name: str) -> dict[str, Any]:
     """The ConfigMap of the job."""
     tables = (
         Input("trades", TRADES, (TRADE,), filtered=False, feed=FEED, known=("Trade",)),
-        Input("placed", ORDERS, (PLACED,), True, feed=FEED, known=("Placed", "Cancelled")),
+        Input("placed", ORDERS, (PLACED,), True, (), FEED, ("Placed", "Cancelled"), headers=True),
     )
     kafka = KafkaAccess(world.bootstrap, "tester").java()
     (letters,) = dead_letters(name, tables, {FEED: LETTERS})
@@ -82,6 +83,7 @@ def config(world: Platform, name: str) -> dict[str, Any]:
         ),
         inserts=(*inserts(SQL), letters.insert()),
         topics=frozenset({LETTERS}),
+        apart=True,
     )
     return {
         "apiVersion": "v1",

@@ -89,16 +89,17 @@ def test_what_is_no_event_moves_no_watermark_and_is_not_seen() -> None:
         "WATERMARK FOR `event_time` AS CASE WHEN `$reason` IS NULL AND `timestamp` IS NOT" in table
     )
     assert "'format' = 'tapehouse-json'" in table
-    assert view.endswith("WHERE `$reason` IS NULL AND `$missing` IS NULL")
+    assert view.endswith("WHERE `$whole`")
     assert "$" not in view.partition("FROM")[0]
 
 
 def test_what_an_event_requires_depends_on_what_it_claims_to_be() -> None:
     (table, _) = ddl(*on_topic(PRESETS["market/v1"], "raw.orders"))
-    missing = next(line for line in table.splitlines() if "`$missing`" in line)
-    assert "WHEN 'OrderPlaced' THEN CASE WHEN `event_id` IS NULL THEN 'event_id'" in missing
-    assert "WHEN 'OrderCancelled' THEN CASE" in missing
-    assert missing.endswith("ELSE 'event_type' END,")
+    whole = next(line for line in table.splitlines() if "`$whole`" in line)
+    has = "`$reason` IS NULL AND `event_id` IS NOT NULL AND `timestamp` IS NOT NULL"
+    assert f"WHEN 'OrderPlaced' THEN {has}" in whole
+    assert f"WHEN 'OrderCancelled' THEN {has}" in whole
+    assert whole.endswith("ELSE FALSE END,")
 
 
 def test_one_event_of_a_shared_topic_is_a_view_with_its_fields_only() -> None:
@@ -106,10 +107,20 @@ def test_one_event_of_a_shared_topic_is_a_view_with_its_fields_only() -> None:
     table, view = ddl(placed, filtered=True)
     assert table.startswith("CREATE TEMPORARY TABLE `t__topic`")
     assert view.startswith("CREATE TEMPORARY VIEW `t` AS SELECT")
-    assert view.endswith("IS NULL AND `event_type` IN ('OrderPlaced')")
+    assert view.endswith("WHERE `$whole` AND `event_type` IN ('OrderPlaced')")
     assert "remaining_quantity" not in table + view
 
 
 def test_without_idleness_a_silent_partition_holds_the_watermark() -> None:
     text, _ = ddl(PRESETS["market/v1"][0], clock=Clock(timedelta(0), None, timedelta(seconds=1)))
     assert "idle-timeout" not in text
+
+
+@pytest.mark.parametrize(("headers", "unique"), [(True, ()), (True, ("event_id",)), (False, ())])
+def test_all_headers_are_read_where_somebody_wants_them(
+    headers: bool, unique: tuple[str, ...]
+) -> None:
+    trade = on_topic(PRESETS["market/v1"], "raw.trades")
+    wanted = Input("t", "raw.trades", trade, filtered=False, unique=unique, headers=headers)
+    texts = input_ddl(wanted, CLOCK, KAFKA, "land")
+    assert ["kafka_headers" in text for text in texts] == [headers and not unique] * 2

@@ -22,7 +22,8 @@ def selects(*inputs: Input) -> list[str]:
 
 def test_a_topic_of_one_event_needs_no_header() -> None:
     (only,) = selects(reads("t", *TRADES))
-    assert only.endswith("WHERE (`$reason` IS NOT NULL OR `$missing` IS NOT NULL)")
+    assert only.endswith("WHERE NOT `$whole`")
+    assert "'reason', COALESCE(`$reason`, 'missing-field')" in only
 
 
 def test_an_event_that_two_inputs_read_is_reported_by_one() -> None:
@@ -33,6 +34,7 @@ def test_of_two_events_on_a_topic_each_reports_its_own_and_one_the_strays() -> N
     placed, cancelled = ORDERS
     first, second = selects(reads("p", placed), reads("c", cancelled))
     known = "`event_type` IN ('OrderPlaced', 'OrderCancelled')"
+    assert "WHEN `event_type` IN ('OrderPlaced') THEN 'missing-field' ELSE 'unknown-" in first
     assert first.strip().endswith(f"AND (`event_type` IN ('OrderPlaced') OR {known} IS NOT TRUE)")
     assert second.endswith("AND `event_type` IN ('OrderCancelled')")
 

@@ -72,6 +72,39 @@ def test_the_first_revision_forks_from_nothing_and_the_second_from_the_first() -
     assert "'branch'='rev-00002'" in config(second)["inserts"][0]
 
 
+SEEN = {"topic": "derived.seen", "columns": [{"name": "symbol", "type": "string"}]}
+BOTH = SQL + ";\nINSERT INTO `derived.seen` (symbol) SELECT symbol FROM ticks"
+
+
+@pytest.mark.parametrize(
+    ("changes", "apart"),
+    [
+        ({"sql": BOTH, "outputs": [*JOB["spec"]["outputs"], SEEN], "parallelism": 1}, True),
+        ({"sql": BOTH, "outputs": [*JOB["spec"]["outputs"], SEEN], "parallelism": 2}, False),
+        ({"parallelism": 1}, False),
+    ],
+)
+def test_a_closing_file_holds_no_record_up_that_somebody_waits_for(
+    changes: dict[str, Any], apart: bool
+) -> None:
+    insert = config(compiled(job(**changes), here(), 1))["inserts"][0]
+    assert ("'distribution-mode'='hash'" in insert) is apart
+
+
+@pytest.mark.parametrize(
+    ("sql", "declared"),
+    [
+        (SQL, False),
+        (SQL.replace("symbol, price FROM", "CAST(kafka_headers AS STRING), price FROM"), True),
+        (SQL + " WHERE `kafka_headers` IS NOT NULL", True),
+        (SQL + " -- kafka_headers", False),
+    ],
+)
+def test_headers_are_declared_where_a_statement_names_them(sql: str, declared: bool) -> None:
+    plan = validate(job(sql=sql), here())
+    assert any("kafka_headers" in text for text in plan.program.ddl) is declared
+
+
 def test_compiling_again_changes_nothing_although_the_world_has_moved_on() -> None:
     second = compiled(job(parallelism=4), here(compiled(JOB, here(), 1)), 2)
     assert compiled(job(parallelism=4), here(second), 2) == second

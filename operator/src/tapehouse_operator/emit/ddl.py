@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from tapehouse_operator.api.icetypes import IceType, ListOf, MapOf, Primitive, StructOf, parse_type
-from tapehouse_operator.emit.events import RESERVED, Event, Field, union
+from tapehouse_operator.emit.events import HEADERS, RESERVED, Event, Field, union
 from tapehouse_operator.emit.sql import literal, quote
 
 _TYPES = {
@@ -26,15 +26,15 @@ _METADATA = {
     "kafka_topic": "STRING NOT NULL METADATA FROM 'topic' VIRTUAL",
     "kafka_partition": "INT NOT NULL METADATA FROM 'partition' VIRTUAL",
     "kafka_offset": "BIGINT NOT NULL METADATA FROM 'offset' VIRTUAL",
-    "kafka_headers": "MAP<STRING NOT NULL, BYTES NOT NULL> METADATA FROM 'headers' VIRTUAL",
+    HEADERS: "MAP<STRING NOT NULL, BYTES NOT NULL> METADATA FROM 'headers' VIRTUAL",
     "ingested_at": "TIMESTAMP_LTZ(3) NOT NULL METADATA FROM 'timestamp' VIRTUAL",
     "event_type": "STRING METADATA FROM 'header.event_type' VIRTUAL",
     "trace_id": "STRING METADATA FROM 'header.trace_id' VIRTUAL",
 }
 REASON, DETAIL = "`$reason`", "`$detail`"
 """Columns of a topic's table: why the record cannot be read; null when it can."""
-MISSING = "`$missing`"
-"""Column of a topic's table: the first thing that is required and missing, or null."""
+WHOLE = "`$whole`"
+"""Column of a topic's table: whether the record can be read and has all that its event requires."""
 VALUE, TRUNCATED = "`$value`", "`$truncated`"
 """Columns of a topic's table: the record's bytes, and how many there were if some are left out."""
 _RECORD = {
@@ -66,6 +66,8 @@ class Input:
     feed: str = ""
     known: tuple[str, ...] = ()
     """The names of all events on the topic, those of older versions included."""
+    headers: bool = False
+    """Whether it offers all headers, which the SQL must name."""
 
     @property
     def table(self) -> str:
@@ -76,6 +78,15 @@ class Input:
     def told_apart(self) -> bool:
         """Whether the header `event_type` decides what a record must have."""
         return self.filtered or len(self.events) > 1
+
+    @property
+    def offered(self) -> tuple[str, ...]:
+        """The columns besides the event's own fields.
+
+        Rows that are shuffled by their key should be small, so those have no headers either.
+        """
+        headers = self.headers and not self.unique
+        return tuple(name for name in RESERVED if name != HEADERS or headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +127,7 @@ def input_ddl(table: Input, clock: Clock, kafka: Mapping[str, str], group: str) 
         group: the consumer group, where offsets are shown (state is what counts).
     """
     fields = union(table.events)
-    # Headers are read already, and rows that are shuffled by their key should be small.
-    left_out = {"kafka_headers"} if table.unique else set()
-    offered = [name for name in RESERVED if name not in left_out]
-    names = [quote(name) for name in (*(f.name for f in fields), *offered)]
+    names = [quote(name) for name in (*(f.name for f in fields), *table.offered)]
     return (
         _table(table, fields, clock, kafka, group),
         f"CREATE TEMPORARY VIEW {quote(table.alias)} AS {_chosen(names, table)}",
@@ -134,7 +142,7 @@ def claims(names: Sequence[str]) -> str:
 def _chosen(names: Sequence[str], table: Input) -> str:
     """The query that leaves out what is no event, other events and repeated ones."""
     columns = ",\n  ".join(names)
-    where = f"{REASON} IS NULL AND {MISSING} IS NULL"
+    where = WHOLE
     if table.filtered:
         where += f" AND {claims([e.name for e in table.events])}"
     if not table.unique:
@@ -148,14 +156,29 @@ def _chosen(names: Sequence[str], table: Input) -> str:
     )
 
 
-def _missing(table: Input) -> str:
-    """The first required field without a value; `event_type` when it is no event of the topic."""
+def _whole(table: Input) -> str:
+    """Whether every required field has a value; of other events on the topic others say that."""
+    if not table.told_apart:
+        return f"{REASON} IS NULL{_has_all(table.events[0])}"
+    own = [f"WHEN {literal(e.name)} THEN {REASON} IS NULL{_has_all(e)}" for e in table.events]
+    names = [e.name for e in table.events]
+    other = [f"WHEN {literal(n)} THEN {REASON} IS NULL" for n in table.known if n not in names]
+    return f"CASE `event_type` {' '.join(own + other)} ELSE FALSE END"
+
+
+def _has_all(event: Event) -> str:
+    return "".join(f" AND {quote(f.name)} IS NOT NULL" for f in event.fields if f.required)
+
+
+def missing(table: Input) -> str:
+    """The first required field without a value; `event_type` when it is no event of the topic.
+
+    Asked of the few records that are not whole: to build a text for each would cost all of them.
+    """
     if not table.told_apart:
         return _first_null(table.events[0])
     own = [f"WHEN {literal(e.name)} THEN {_first_null(e)}" for e in table.events]
-    names = [e.name for e in table.events]
-    other = [f"WHEN {literal(name)} THEN NULL" for name in table.known if name not in names]
-    return f"CASE `event_type` {' '.join(own + other)} ELSE 'event_type' END"
+    return f"CASE `event_type` {' '.join(own)} ELSE 'event_type' END"
 
 
 def _first_null(event: Event) -> str:
@@ -221,10 +244,11 @@ def _table(
     group: str,
 ) -> str:
     columns = [f"{quote(f.name)} {flink_type(parse_type(f.type))}" for f in fields]
-    columns += [f"{quote(column)} {what}" for column, what in _METADATA.items()]
+    offered = {name: what for name, what in _METADATA.items() if name in table.offered}
+    columns += [f"{quote(name)} {what}" for name, what in offered.items()]
     columns += [f"{column} {what}" for column, what in _RECORD.items()]
     columns += [
-        f"{MISSING} AS {_missing(table)}",
+        f"{WHOLE} AS {_whole(table)}",
         f"`event_time` AS {_event_time(table.events, clock)}",
         f"WATERMARK FOR `event_time` AS {_watermark(table.events, clock)}",
     ]

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 from tapehouse_operator.emit.ddl import (
     DETAIL,
-    MISSING,
     REASON,
     TRUNCATED,
     VALUE,
+    WHOLE,
     Input,
     claims,
     create_table,
+    missing,
 )
 from tapehouse_operator.emit.events import Event
 from tapehouse_operator.emit.sql import Insert, literal, quote
@@ -19,10 +20,6 @@ from tapehouse_operator.emit.sql import Insert, literal, quote
 LARGEST = 16 * 1024**2
 """Bytes of a request: what a dead-letter topic takes, headers included."""
 _COLUMNS = ("value", "headers")
-_REASON = (
-    f"CASE WHEN {REASON} IS NOT NULL THEN {REASON} "
-    f"WHEN {MISSING} = 'event_type' THEN 'unknown-event' ELSE 'missing-field' END"
-)
 _ISO = "yyyy-MM-dd'T'HH:mm:ss.SSSSSS'Z'"
 
 
@@ -63,8 +60,8 @@ class DeadLetters:
 
     def _select(self, table: Input, own: Sequence[Event], *, strays: bool) -> str:
         headers = {
-            "reason": _REASON,
-            "detail": f"COALESCE({DETAIL}, {MISSING} || ': is required')",
+            "reason": f"COALESCE({REASON}, {_incomplete(table)})",
+            "detail": f"COALESCE({DETAIL}, {missing(table)} || ': is required')",
             "feed": literal(self.feed),
             "job": literal(self.job),
             "source_topic": "`kafka_topic`",
@@ -75,7 +72,7 @@ class DeadLetters:
             "truncated": TRUNCATED,
         }
         pairs = ", ".join(f"{literal(name)}, {value}" for name, value in headers.items())
-        where = f"({REASON} IS NOT NULL OR {MISSING} IS NOT NULL)"
+        where = f"NOT {WHOLE}"
         if table.told_apart:
             where += f" AND {_reported(table, own, strays)}"
         return f"SELECT {VALUE}, HEADERS({pairs})\nFROM {quote(table.table)}\nWHERE {where}"
@@ -93,6 +90,14 @@ def dead_letters(
         DeadLetters(job, feed, topics[feed], tuple(i for i in inputs if i.feed == feed))
         for feed in feeds
     )
+
+
+def _incomplete(table: Input) -> str:
+    """What is wrong with a record that can be read and is not whole."""
+    if not table.told_apart:
+        return "'missing-field'"
+    own = claims([e.name for e in table.events])
+    return f"CASE WHEN {own} THEN 'missing-field' ELSE 'unknown-event' END"
 
 
 def _reported(table: Input, own: Sequence[Event], strays: bool) -> str:

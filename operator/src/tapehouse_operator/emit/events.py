@@ -12,17 +12,19 @@ from tapehouse_operator.names import digest
 
 REGISTRY_KEY = "schema.json"
 MAX_VERSIONS = 200
+HEADERS = "kafka_headers"
+"""The column with all headers: a map made for every record, so only where the SQL names it."""
 RESERVED = (
     "event_type",
     "event_time",
     "kafka_topic",
     "kafka_partition",
     "kafka_offset",
-    "kafka_headers",
+    HEADERS,
     "ingested_at",
     "trace_id",
 )
-"""Columns every input offers besides the event's own fields."""
+"""Columns an input offers besides the event's own fields."""
 
 
 @dataclass(frozen=True, slots=True)

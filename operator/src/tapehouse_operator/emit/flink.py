@@ -36,7 +36,7 @@ SQL_CONFIGURATION: Mapping[str, str] = {
     "table.local-time-zone": "UTC",
     # Rows go from operator to operator as they are: copies took a quarter of a job's time.
     "pipeline.object-reuse": "true",
-    # What several INSERTs read is computed once, as wide as the widest of them needs it.
+    # What several INSERTs read is computed once, with every column that its table declares.
     "table.optimizer.reuse-optimize-block-with-digest-enabled": "true",
 }
 _CONFIGURATION: Mapping[str, str] = {

@@ -43,6 +43,9 @@ class Program:
     restarts the job."""
     state_ttl: timedelta | None = None
     """When state that nothing touches is forgotten; None: never."""
+    apart: bool = False
+    """Whether tables are written by threads of their own, so that a file that is closed holds no
+    other output up. With more than one task a partition has but one writer then."""
 
     @property
     def outputs(self) -> list[str]:
@@ -71,7 +74,12 @@ class Program:
         if name in self.topics:
             return quote(name)
         namespace, _, table = name.rpartition(".")
-        hint = f" /*+ OPTIONS('branch'={literal(branch)}) */" if branch else ""
+        options = {
+            **({"branch": branch} if branch else {}),
+            **({"distribution-mode": "hash"} if self.apart else {}),
+        }
+        pairs = ", ".join(f"{literal(key)}={literal(value)}" for key, value in options.items())
+        hint = f" /*+ OPTIONS({pairs}) */" if pairs else ""
         return f"lake.{quote(self.catalog_prefix + namespace)}.{quote(table)}{hint}"
 
     def document(self, revision: int, fork_from: str | None) -> dict[str, Any]:

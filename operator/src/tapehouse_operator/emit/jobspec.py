@@ -68,7 +68,11 @@ def statements(sql: str, path: str) -> tuple[Insert, ...]:
 
 
 def inputs_of(
-    spec: StreamJobSpec, feeds: Mapping[str, Registry], written: Mapping[str, Event]
+    spec: StreamJobSpec,
+    feeds: Mapping[str, Registry],
+    written: Mapping[str, Event],
+    *,
+    headers: bool,
 ) -> tuple[Input, ...]:
     """What the SQL reads, with the fields of every accepted version.
 
@@ -76,6 +80,7 @@ def inputs_of(
         spec: the job's.
         feeds: the accepted events of every feed named.
         written: the records of other jobs, by topic.
+        headers: whether the SQL names the column with all headers.
 
     Raises:
         SpecError: a feed has no such event or topic.
@@ -86,7 +91,7 @@ def inputs_of(
         if found.feed is None:
             record = written[found.topic or ""]
             events = _timed((record,), spec.event_time.column)
-            made.append(Input(found.as_, record.topic, events, filtered=False))
+            made.append(Input(found.as_, record.topic, events, filtered=False, headers=headers))
             continue
         registry = feeds[found.feed]
         events = _events(found, registry, path)
@@ -99,6 +104,7 @@ def inputs_of(
                 unique=_unique(found, events[0], path),
                 feed=found.feed,
                 known=_known(registry, events[0].topic),
+                headers=headers,
             )
         )
     return tuple(made)

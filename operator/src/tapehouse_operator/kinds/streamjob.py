@@ -23,7 +23,7 @@ from tapehouse_operator.emit import flink, strimzi
 from tapehouse_operator.emit.core import Child, ObjectKey
 from tapehouse_operator.emit.ddl import Input, gathering, input_ddl, sink_ddl
 from tapehouse_operator.emit.deadletters import dead_letters
-from tapehouse_operator.emit.events import Event, Registry
+from tapehouse_operator.emit.events import HEADERS, Event, Registry
 from tapehouse_operator.emit.feed import FeedNames
 from tapehouse_operator.emit.health import JobHealth, of_flink_deployment
 from tapehouse_operator.emit.job import (
@@ -161,7 +161,8 @@ class StreamJobKind:
         path = "spec.sql"
         found = statements(spec.sql or "", path)
         feeds = {feed: _registry(feed, spec, world) for feed in _feeds(spec)}
-        inputs = inputs_of(spec, feeds, _written(spec, world))
+        headers = any(HEADERS in (*each.words, *each.columns) for each in found)
+        inputs = inputs_of(spec, feeds, _written(spec, world), headers=headers)
         tables, sinks = _tables(spec), sinks_of(spec)
         check_claims((sink.topic for sink in sinks), world, "spec.outputs")
         targets = [_target(table, spec, world) for table in tables]
@@ -185,6 +186,7 @@ class StreamJobKind:
             topics=frozenset(x.topic for x in sinks) | {x.topic for x in letters},
             partitions={t.identifier: t.partition for t in targets if t.partition},
             state_ttl=duration(spec.state_ttl) if spec.state_ttl else None,
+            apart=_is_prompt(spec) and _parallelism(spec, platform) == 1,
         )
         configs = _started(world)
         forks = {number: _fork(config) for number, config in configs.items()}
@@ -409,6 +411,10 @@ def _is_prompt(spec: StreamJobSpec) -> bool:
     return bool(sinks_of(spec))
 
 
+def _parallelism(spec: StreamJobSpec, platform: Platform) -> int:
+    return spec.parallelism or min(platform.parallelism, spec.max_parallelism)
+
+
 def _interval(spec: StreamJobSpec, platform: Platform) -> timedelta:
     return duration(spec.checkpoint.interval or platform.checkpoint_interval)
 
@@ -463,7 +469,7 @@ def _state_dir(plan: JobPlan) -> str:
 
 def _job(plan: JobPlan, config: str, number: int) -> flink.Job:
     spec, platform = plan.spec, plan.platform
-    parallelism = spec.parallelism or min(platform.parallelism, spec.max_parallelism)
+    parallelism = _parallelism(spec, platform)
     return flink.Job(
         name=plan.name,
         image=platform.image_streams,
