@@ -12,7 +12,7 @@ from tapehouse_operator.emit.job import Program
 from tapehouse_operator.emit.platform import KafkaAccess
 from tapehouse_operator.emit.sql import inserts
 
-from tests.streams.platform import NAMESPACE, Platform
+from tests.streams.platform import NAMESPACE, Platform, branch
 
 FEED, LETTERS = "strange", "strange.dead-letters"
 TRADES, ORDERS = "strange.trades", "strange.orders"
@@ -64,10 +64,10 @@ def client(world: Platform) -> dict[str, Any]:
     }
 
 
-def config(world: Platform, name: str) -> dict[str, Any]:
-    """The ConfigMap of the job."""
+def config(world: Platform, name: str, revision: int = 1) -> dict[str, Any]:
+    """The ConfigMap of the job; only the first revision is of a job with one task."""
     tables = (
-        Input("trades", TRADES, (TRADE,), filtered=False, feed=FEED, known=("Trade",)),
+        Input("trades", TRADES, (TRADE,), False, ("trade_id",), FEED, ("Trade",)),
         Input("placed", ORDERS, (PLACED,), True, (), FEED, ("Placed", "Cancelled"), headers=True),
     )
     kafka = KafkaAccess(world.bootstrap, "tester").java()
@@ -83,13 +83,14 @@ def config(world: Platform, name: str) -> dict[str, Any]:
         ),
         inserts=(*inserts(SQL), letters.insert()),
         topics=frozenset({LETTERS}),
-        apart=True,
+        apart=revision == 1,
     )
+    fork_from = branch(revision - 1) if revision > 1 else None
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {"name": f"{name}-00001", "namespace": NAMESPACE},
-        "data": {"job.json": json.dumps(program.document(1, None))},
+        "metadata": {"name": f"{name}-{revision:05d}", "namespace": NAMESPACE},
+        "data": {"job.json": json.dumps(program.document(revision, fork_from))},
     }
 
 

@@ -167,7 +167,7 @@ def test_a_job_says_why_it_cannot_start_and_keeps_what_strangers_write(world: Pl
     name = "strange"
     for topic in (strangers.TRADES, strangers.ORDERS, strangers.LETTERS):
         world.make_topic(topic)
-    world.running.apply(strangers.config(world, name), deployment(name, 1))
+    world.running.apply(strangers.config(world, name), deployment(name, 1, parallelism=1))
     error = world.await_state(name, "FAILED", 240)["status"]["error"]
     assert "spec.sql" in error
     assert f"`bronze`.`{name}`" in error
@@ -204,3 +204,13 @@ def test_a_job_says_why_it_cannot_start_and_keeps_what_strangers_write(world: Pl
     assert len(places) == len(expected)
     assert not world.await_stable(name)["status"].get("error")
     world.delete_job(name)
+    has_more_tasks(world, name)
+
+
+def has_more_tasks(world: Platform, name: str) -> None:
+    """Tables are no longer written by threads of their own, and what was seen is still known."""
+    world.running.apply(strangers.config(world, name, 2), deployment(name, 2, parallelism=2))
+    world.await_stable(name, 2)
+    again, new = [(strangers.TRADES, strangers.good(number), {}) for number in (0, 2)]
+    strangers.write(world, again, new)
+    world.await_rows(f"bronze.{name}", 3, revision=2)
