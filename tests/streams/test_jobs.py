@@ -203,14 +203,15 @@ def test_a_job_says_why_it_cannot_start_and_keeps_what_strangers_write(world: Pl
     places = {tuple(h[f"source_{x}"] for x in ("topic", "partition", "offset")) for _, h in told}
     assert len(places) == len(expected)
     assert not world.await_stable(name)["status"].get("error")
-    world.delete_job(name)
     has_more_tasks(world, name)
+    world.delete_job(name)
 
 
 def has_more_tasks(world: Platform, name: str) -> None:
     """Tables are no longer written by threads of their own, and what was seen is still known."""
     world.running.apply(strangers.config(world, name, 2), deployment(name, 2, parallelism=2))
-    world.await_stable(name, 2)
+    stable = world.await_stable(name, 2)
+    assert "/savepoints/" in stable["status"]["jobStatus"]["upgradeSavepointPath"]
     again, new = [(strangers.TRADES, strangers.good(number), {}) for number in (0, 2)]
     strangers.write(world, again, new)
     world.await_rows(f"bronze.{name}", 3, revision=2)

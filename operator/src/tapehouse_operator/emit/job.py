@@ -74,10 +74,9 @@ class Program:
         if name in self.topics:
             return quote(name)
         namespace, _, table = name.rpartition(".")
-        options = {
-            **({"branch": branch} if branch else {}),
-            **({"distribution-mode": "hash"} if self.apart else {}),
-        }
+        options = {"branch": branch} if branch else {}
+        if self.apart:
+            options["distribution-mode"] = "hash"
         pairs = ", ".join(f"{literal(key)}={literal(value)}" for key, value in options.items())
         hint = f" /*+ OPTIONS({pairs}) */" if pairs else ""
         return f"lake.{quote(self.catalog_prefix + namespace)}.{quote(table)}{hint}"

@@ -161,7 +161,7 @@ class StreamJobKind:
         path = "spec.sql"
         found = statements(spec.sql or "", path)
         feeds = {feed: _registry(feed, spec, world) for feed in _feeds(spec)}
-        headers = any(HEADERS in (*each.words, *each.columns) for each in found)
+        headers = any(HEADERS in each.words or HEADERS in each.columns for each in found)
         inputs = inputs_of(spec, feeds, _written(spec, world), headers=headers)
         tables, sinks = _tables(spec), sinks_of(spec)
         check_claims((sink.topic for sink in sinks), world, "spec.outputs")
