@@ -87,7 +87,7 @@ class Contender:
 
 
 class Subject(Contender):
-    """`tapehouse operator run`."""
+    """`tapehouse-operator run`."""
 
     def __init__(self) -> None:
         super().__init__("tapehouse")
@@ -97,7 +97,7 @@ class Subject(Contender):
         if setting.workload_name == "trio":
             run = ["bench.operator.subject", str(server.kubeconfig), NAMESPACE, server.address]
         else:
-            run = ["tapehouse_operator.shell.cli", "operator", "run"]
+            run = ["tapehouse_operator", "run"]
             run += ["--namespace", NAMESPACE, "--address", server.address]
         return [sys.executable, "-m", *run]
 

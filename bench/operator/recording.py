@@ -8,12 +8,12 @@ from typing import Any
 
 import orjson
 from tapehouse_operator.backends.kube import Body, Ref
-from tapehouse_operator.backends.memory import MemoryKube
 from tapehouse_operator.names import SETTINGS
 from tapehouse_operator.shell.engine import Engine
 
 from bench.operator.server import ADDRESS, KAFKA, NAMESPACE, PLATFORM
 from bench.operator.workload import Workload
+from tests.support.memory_kube import MemoryKube
 
 SAMPLE = "sample-placeholder"
 """Stands for the resource's name, in its children and in what they hold."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tapehouse_operator.shell.cli import run as operator_run
+from tapehouse_operator.__main__ import run as operator_run
 from tapehouse_operator.shell.settings import METRICS_PORT
 
 from tests.charts.helm import (
@@ -30,9 +30,9 @@ POD_SECURITY = "pod-security.kubernetes.io"
 
 
 def printed(*args: str) -> str:
-    command = Path(sys.executable).parent / "tapehouse"
+    command = Path(sys.executable).parent / "tapehouse-operator"
     return subprocess.run(
-        [command, "operator", "rbac", *args], capture_output=True, text=True, check=True
+        [command, "rbac", *args], capture_output=True, text=True, check=True
     ).stdout
 
 
@@ -56,7 +56,7 @@ def container(objects: list[Object]) -> dict[str, Any]:
 def test_the_committed_rules_are_what_the_command_prints() -> None:
     committed = (CHART / "files/rbac.yaml").read_text()
     assert committed == printed(), (
-        "run `tapehouse operator rbac > charts/tapehouse/files/rbac.yaml`"
+        "run `tapehouse-operator rbac > charts/tapehouse/files/rbac.yaml`"
     )
 
 
@@ -125,9 +125,9 @@ def test_probes_ask_where_the_operator_answers(rendered: list[Object]) -> None:
 @pytest.mark.parametrize("namespaces", [[], ["tapehouse-dev", "tapehouse-test"]])
 def test_the_command_line_is_one_the_operator_takes(program: Path, namespaces: list[str]) -> None:
     found = container(render(program, {"namespaces": namespaces, "logLevel": "DEBUG"}))
-    command, group, verb, *options = [*found["command"], *found["args"]]
+    command, verb, *options = [*found["command"], *found["args"]]
 
-    assert (command, group, verb) == ("tapehouse", "operator", "run")
+    assert (command, verb) == ("tapehouse-operator", "run")
     parsed = operator_run.make_context("run", options).params
     assert parsed["namespaces"] == tuple(namespaces)
     assert parsed["all_namespaces"] is not bool(namespaces)

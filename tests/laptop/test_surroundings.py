@@ -158,7 +158,7 @@ def test_the_settings_give_network_and_namespaces(tmp_path: Path) -> None:
 @pytest.mark.parametrize("arguments", [["up", "no/such/place"], ["status"], ["info", "--json"]])
 def test_the_command_line_shows_no_stack_trace(tmp_path: Path, arguments: list[str]) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tapehouse_operator.shell.cli", *arguments],
+        [sys.executable, "-m", "tapehouse_cli.main", *arguments],
         capture_output=True,
         text=True,
         env={**os.environ, "TAPEHOUSE_HOME": str(tmp_path / "home")},

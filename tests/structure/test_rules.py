@@ -105,3 +105,10 @@ def test_layers() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_the_operator_ships_neither_commands_nor_fakes() -> None:
+    modules = {p.relative_to(OPERATOR).as_posix() for p in sources(OPERATOR)}
+    with_click = {p for p in modules if "click" in imported(OPERATOR / p)}
+    assert with_click == {"__main__.py"}
+    assert {p for p in modules if "memory" in p or "fake" in p} == set()

@@ -16,7 +16,7 @@ app.kubernetes.io/part-of: tapehouse
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end }}
 
-{{/* The operator's rules, as `tapehouse operator rbac` prints them. */}}
+{{/* The operator's rules, as `tapehouse-operator rbac` prints them. */}}
 {{- define "tapehouse.rules" -}}
 {{- range splitList "---\n" (.Files.Get "files/rbac.yaml") }}
 {{- $object := fromYaml . }}

@@ -10,13 +10,13 @@ from typing import Any
 from tapehouse_operator.api.base import Reason
 from tapehouse_operator.backends.informer import Informer, Listener
 from tapehouse_operator.backends.kube import Ref, Scope
-from tapehouse_operator.backends.memory import MemoryKube
 from tapehouse_operator.emit.core import Table, TableState
 from tapehouse_operator.errors import NotReady
 from tapehouse_operator.names import API_VERSION, SETTINGS
 from tapehouse_operator.shell.engine import Engine
 
 from tests.operator.engine.widget import WidgetKind
+from tests.support.memory_kube import MemoryKube
 
 NS = "market"
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 from tapehouse_operator.backends.kube import Ref
-from tapehouse_operator.backends.memory import Calm, MemoryKube
 from tapehouse_operator.names import SETTINGS
 
 from tests.operator.engine.faults import CrashAt
 from tests.operator.engine.house import NS, House, widget
 from tests.operator.engine.virtual import run_virtual
+from tests.support.memory_kube import Calm, MemoryKube
 
 FULL = {"size": 3, "parts": ["a", "b"], "topic": "t", "table": "t", "sql": "SELECT 1"}
 Deed = Callable[[House], None]

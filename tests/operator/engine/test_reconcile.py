@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from tapehouse_operator.backends.kube import Ref, Scope, WatchEvent
-from tapehouse_operator.backends.memory import MemoryKube
 from tapehouse_operator.kinds.contract import Key
 from tapehouse_operator.names import FINALIZER, LABEL_OWNER, SETTINGS
 
 from tests.operator.engine.house import NS, House, house, widget
 from tests.operator.engine.virtual import run_virtual
+from tests.support.memory_kube import MemoryKube
 
 
 def test_a_new_resource_costs_its_children_and_one_status_patch_then_one_when_ready():

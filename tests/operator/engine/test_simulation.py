@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 from tapehouse_operator.backends.kube import Ref
-from tapehouse_operator.backends.memory import Calm, MemoryKube
 from tapehouse_operator.errors import Rejected, Unavailable
 from tapehouse_operator.names import LABEL_OWNER, SETTINGS
 
 from tests.operator.engine.faults import Weather
 from tests.operator.engine.house import NS, House, widget
 from tests.operator.engine.virtual import run_virtual
+from tests.support.memory_kube import Calm, MemoryKube
 
 SEEDS, BATCH = 1_000, 50
 NAMES = ("one", "two", "three")

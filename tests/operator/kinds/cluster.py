@@ -9,12 +9,13 @@ from typing import Any
 
 from tapehouse_operator.backends.informer import Informer, Listener
 from tapehouse_operator.backends.kube import Ref, Scope
-from tapehouse_operator.backends.memory import MemoryKube
 from tapehouse_operator.emit.core import Table, TableState
 from tapehouse_operator.emit.iceberg import OWNER_PROPERTY
 from tapehouse_operator.kinds import KINDS
 from tapehouse_operator.names import API_VERSION
 from tapehouse_operator.shell.engine import Engine
+
+from tests.support.memory_kube import MemoryKube
 
 NS = "tapehouse"
 START = datetime(2026, 1, 1, tzinfo=UTC)

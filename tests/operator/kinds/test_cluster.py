@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import yaml
+from tapehouse_cli.resources.graph import build_graph
+from tapehouse_cli.resources.snapshot import Snapshot
 from tapehouse_operator.kinds import KINDS as ENGINE
 from tapehouse_operator.kinds.contract import Key
-from tapehouse_operator.shell.graph import build_graph
-from tapehouse_operator.shell.snapshot import Snapshot
 
 from tests.operator.engine.virtual import run_virtual
 from tests.operator.kinds.cluster import NS, Cluster, cluster

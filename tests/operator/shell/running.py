@@ -1,4 +1,4 @@
-"""`tapehouse operator run` as a process on a real API server, with the rights it prints itself."""
+"""`tapehouse-operator run` as a process on a real API server, with the rights it prints itself."""
 
 import json
 import os
@@ -96,7 +96,7 @@ class Operator:
         self.kubectl("patch", "kafka", "tape", "--subresource=status", "--type=merge", "-p", patch)
 
     def start(self, *options: str) -> None:
-        command = [sys.executable, "-m", "tapehouse_operator.shell.cli", "operator", "run"]
+        command = [sys.executable, "-m", "tapehouse_operator", "run"]
         command += ["-n", self.namespace, "--address", self.address, *options]
         env = {**os.environ, "KUBECONFIG": str(self.kubeconfig)}
         with (self.directory / "operator.log").open("ab") as log:

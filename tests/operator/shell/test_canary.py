@@ -7,11 +7,11 @@ from typing import Any
 import aiohttp
 from tapehouse_operator.backends.canary import PATIENCE, Canary, listen
 from tapehouse_operator.backends.kube import Ref
-from tapehouse_operator.backends.memory import MemoryKube
 from tapehouse_operator.shell.health import OLDEST, serve_health, troubles
 
 from tests.operator.engine.house import NS, house, widget
 from tests.operator.engine.virtual import run_virtual
+from tests.support.memory_kube import MemoryKube
 
 LEASE = Ref("coordination.k8s.io/v1", "Lease", NS, "me")
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from tapehouse_operator.backends.access import Access
-from tapehouse_operator.backends.memory import MemoryKube
 from tapehouse_operator.kinds.contract import Key
 from tapehouse_operator.names import API_VERSION
 from tapehouse_operator.shell import handlers
@@ -17,6 +16,7 @@ from yarl import URL
 
 from tests.operator.engine.house import NS, widget
 from tests.operator.engine.widget import WidgetKind
+from tests.support.memory_kube import MemoryKube
 
 SERVER = "https://api.example/k8s"
 WIDGETS = f"{SERVER}/apis/{API_VERSION}/namespaces/{NS}/widgets"

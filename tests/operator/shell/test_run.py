@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from tapehouse_operator.shell.cli import main
+from tapehouse_cli.main import main
 
 from tests.operator.shell.running import FEED, Operator, running_operator, wait_until
 from tests.support.controlplane import ApiServer

@@ -1,4 +1,4 @@
-"""`tapehouse` with a shorter temper: `hurried.py FACTOR ARGUMENTS…`.
+"""`tapehouse-operator` with a shorter temper: `hurried.py FACTOR ARGUMENTS…`.
 
 Every time span that decides how soon the operator gives up on something is divided by FACTOR, so
 that a fault that lasts minutes can be shown in seconds. With 1 it is the operator as it is.
@@ -7,9 +7,9 @@ that a fault that lasts minutes can be shown in seconds. With 1 it is the operat
 import sys
 
 from tapehouse_operator import reconcile
+from tapehouse_operator.__main__ import main
 from tapehouse_operator.backends import client, lease
 from tapehouse_operator.shell import handlers, recorder
-from tapehouse_operator.shell.cli import main
 
 LEAST = 3.0
 """Seconds for a request even so: a busy machine is no fault."""

@@ -35,7 +35,7 @@ PATIENCE = 240.0
 
 @dataclass
 class OperatorProcess:
-    """`tapehouse operator run --all-namespaces` that knows the API server only by a proxy."""
+    """`tapehouse-operator run --all-namespaces` that knows the API server only by a proxy."""
 
     directory: Path
     proxy: FaultProxy
@@ -49,7 +49,7 @@ class OperatorProcess:
         """Returns once it watches; `without` is a kind that is not installed."""
         seen = len(self.proxy.log)
         election = () if self.election else ("--no-leader-election",)
-        command = ["-m", "tests.operator.sweep.hurried", str(self.factor), "operator", "run", "-A"]
+        command = ["-m", "tests.operator.sweep.hurried", str(self.factor), "run", "-A"]
         with self._log().open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
                 sys.executable,

@@ -4,7 +4,6 @@ import asyncio
 
 from tapehouse_operator.api.base import ConditionType, Reason, condition
 from tapehouse_operator.backends.kube import Ref, Scope
-from tapehouse_operator.backends.memory import Calm
 from tapehouse_operator.emit.core import ObjectKey, TableState
 from tapehouse_operator.errors import Rejected, SpecError
 from tapehouse_operator.kinds.contract import ChildHealth, Observed, Verdict
@@ -16,6 +15,7 @@ from tests.operator.engine.virtual import run_virtual
 from tests.operator.kinds.cluster import NS, cluster
 from tests.operator.sweep.stories import RESOURCES
 from tests.operator.sweep.test_field_recovery import FOUNDATIONS
+from tests.support.memory_kube import Calm
 
 NOW = "2026-01-01T00:00:00Z"
 

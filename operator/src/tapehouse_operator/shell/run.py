@@ -1,4 +1,4 @@
-"""`tapehouse operator run`: everything put together, started in order, stopped in order."""
+"""`tapehouse-operator run`: everything put together, started in order, stopped in order."""
 
 import asyncio
 import functools

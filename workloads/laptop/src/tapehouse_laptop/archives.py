@@ -22,7 +22,8 @@ from pathlib import Path
 
 from confluent_kafka import KafkaException, Producer
 
-from tapehouse_laptop import cache, jars, jvm, rehearsal, toolchain
+from tapehouse_laptop import cache, jars, jvm, toolchain
+from tapehouse_laptop import cds_training as rehearsal
 from tapehouse_laptop.errors import LaptopError
 from tapehouse_laptop.flink.config import LOG4J
 from tapehouse_laptop.flink.wheel import Wheel

@@ -46,7 +46,7 @@ CONTROLLERS: dict[str, Callable[[Context], Awaitable[None]]] = {
 OPERATOR = "operator"
 OPERATOR_PORT = 9104
 OPERATOR_TIMEOUT = 120.0
-OPERATOR_MODULE = "tapehouse_operator.shell.cli"
+OPERATOR_MODULE = "tapehouse_operator"
 STOP_TIMEOUT = 45.0
 
 
@@ -211,7 +211,6 @@ def operator_command(namespaces: list[str]) -> list[str]:
         sys.executable,
         "-m",
         OPERATOR_MODULE,
-        "operator",
         "run",
         "--no-leader-election",
         *scope,
@@ -226,10 +225,10 @@ def operator_rules(namespaces: list[str]) -> list[Manifest]:
     """
     scope = [word for name in namespaces for word in ("--namespace", name)]
     account = f"{bootstrap.OPERATOR.namespace}/{bootstrap.OPERATOR.name}"
-    argv = [sys.executable, "-m", OPERATOR_MODULE, "operator", "rbac", "--account", account]
+    argv = [sys.executable, "-m", OPERATOR_MODULE, "rbac", "--account", account]
     done = subprocess.run([*argv, *scope], capture_output=True, text=True, timeout=60, check=False)
     if done.returncode:
-        raise LaptopError(f"tapehouse operator rbac failed: {done.stderr.strip()[-2000:]}")
+        raise LaptopError(f"tapehouse-operator rbac failed: {done.stderr.strip()[-2000:]}")
     return [item for item in yaml.safe_load_all(done.stdout) if item]
 
 

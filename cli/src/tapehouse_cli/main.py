@@ -1,0 +1,76 @@
+"""The command `tapehouse`, also `kubectl tapehouse`."""
+
+import sys
+from typing import Any
+
+import click
+from tapehouse_laptop.errors import LaptopError
+from tapehouse_operator.__main__ import main as operator
+from tapehouse_operator.errors import Rejected, Unavailable
+
+from tapehouse_cli.data import commands as data
+from tapehouse_cli.platform import commands as platform
+from tapehouse_cli.resources import commands as resources
+from tapehouse_cli.resources import feeds
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "Run the platform on this machine": ("prepare", "up", "demo", "down"),
+    "See what runs": ("status", "health", "info", "logs", "support-bundle"),
+    "Understand and change resources": (
+        "plan",
+        "why",
+        "graph",
+        "history",
+        "rollback",
+        "suspend",
+        "resume",
+        "repair",
+    ),
+    "Work with data": ("sql", "sample", "test", "gaps", "deadletters"),
+    "The operator itself": ("operator",),
+}
+"""The sections of `tapehouse --help`, each with its commands in the order shown."""
+
+
+class Tapehouse(click.Group):
+    """A group that lists its commands by section and reports failures as one sentence."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write one section for each entry of `GROUPS`."""
+        width = max(len(name) for names in GROUPS.values() for name in names)
+        for title, names in GROUPS.items():
+            rows = [(name.ljust(width), _summary(self.commands[name])) for name in names]
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+    def make_context(self, info_name: str | None, *args: Any, **rest: Any) -> click.Context:
+        """Use the name of the kubectl plugin as users type it."""
+        name = "kubectl tapehouse" if info_name == "kubectl-tapehouse" else info_name
+        return super().make_context(name, *args, **rest)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Report a failure that the user can act on as one sentence, without a stack trace."""
+        try:
+            return super().invoke(ctx)
+        except (Rejected, Unavailable, LaptopError, ValueError, OSError) as e:
+            raise click.ClickException(str(e)) from e
+
+
+@click.group(cls=Tapehouse, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="tapehouse-cli")
+def main() -> None:
+    """Market-data pipelines as five Kubernetes resources."""
+
+
+for command in (*resources.COMMANDS, *feeds.COMMANDS, *platform.commands, *data.commands):
+    main.add_command(command)
+main.add_command(operator, "operator")
+
+
+def _summary(command: click.Command) -> str:
+    """The first sentence of the command's help, as far as it fits the line."""
+    return command.get_short_help_str(limit=60)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,72 @@
+"""The program `tapehouse-operator`: run the operator, or print the RBAC it needs."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import click
+import yaml
+
+NAMESPACES = click.option(
+    "--namespace", "-n", "namespaces", multiple=True, metavar="NS", help="Serve this namespace."
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="tapehouse-operator")
+def main() -> None:
+    """Run the operator, or print what it needs."""
+
+
+@main.command()
+@NAMESPACES
+@click.option("--all-namespaces", "-A", is_flag=True, help="Serve every namespace.")
+@click.option("--no-leader-election", is_flag=True, help="Run without a lease, as the only one.")
+@click.option("--workers", default=16, show_default=True, help="Resources reconciled at a time.")
+@click.option("--address", help="Where /healthz and /metrics listen  [default: $POD_IP, loopback]")
+@click.option("--port", default=9104, show_default=True)
+@click.option("--log-level", default="INFO", show_default=True)
+@click.option("--kubeconfig", type=click.Path(path_type=Path, exists=True))
+def run(
+    namespaces: tuple[str, ...],
+    all_namespaces: bool,
+    no_leader_election: bool,
+    workers: int,
+    address: str | None,
+    port: int,
+    log_level: str,
+    kubeconfig: Path | None,
+) -> None:
+    """Reconcile resources until stopped."""
+    from tapehouse_operator.shell.logs import configure_logs
+    from tapehouse_operator.shell.run import run_operator
+    from tapehouse_operator.shell.settings import Settings
+
+    if bool(namespaces) == all_namespaces:
+        raise click.UsageError("give either --namespace NS (repeatable) or --all-namespaces")
+    configure_logs(log_level)
+    settings = Settings(
+        namespaces=namespaces,
+        leader_election=not no_leader_election,
+        workers=workers,
+        log_level=log_level,
+        port=port,
+        kubeconfig=kubeconfig,
+        **({"address": address} if address else {}),
+    )
+    asyncio.run(run_operator(settings))
+
+
+@main.command()
+@NAMESPACES
+@click.option("--account", default="tapehouse-system/tapehouse-operator", show_default=True)
+def rbac(namespaces: tuple[str, ...], account: str) -> None:
+    """Print service account, role and binding as YAML: the least the operator must be allowed."""
+    from tapehouse_operator.kinds import KINDS
+    from tapehouse_operator.shell.rbac import manifests
+
+    click.echo(yaml.safe_dump_all(manifests(KINDS, namespaces, account), sort_keys=False))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,1 +1,0 @@
-"""What is at hand: `tapehouse sql`, `sample` and `test`."""
