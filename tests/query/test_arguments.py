@@ -10,8 +10,10 @@ from tapehouse_query import cursor
 from tapehouse_query.errors import TooLargeError
 from tapehouse_query.reads import trades
 from tapehouse_query.reads.engine import Engine, Session
-from tapehouse_query.schema.context import Services
+from tapehouse_query.schema.context import Context, Services
 
+from tests.query import gold
+from tests.query.catalog import MemoryCatalog
 from tests.query.conftest import Ask
 
 NESTED = "{ trades { edges { node { tradeId } } } }"
@@ -118,6 +120,48 @@ async def test_limits(ask: Ask, filled: Any, query: str, message: str | None) ->
     else:
         assert message in result.errors[0].message
         assert result.data is None
+
+
+TWO = "query a { trades { edges { cursor } } } query b { __typename }"
+
+
+async def test_of_two_operations_one_must_be_named(ask: Ask, filled: Any) -> None:
+    for _ in range(2):  # the second time the validation's outcome is cached
+        result = await ask.raw(TWO)
+        (error,) = result.errors
+        assert result.data is None
+        assert "2 operations (a, b)" in error.message
+        assert error.extensions["argument"] == "operationName"
+    named = await ask.schema.execute(TWO, context_value=Context(ask.services), operation_name="b")
+    assert not named.errors
+    assert named.data == {"__typename": "Query"}
+
+
+async def test_a_subscription_beside_a_query_must_be_named(ask: Ask) -> None:
+    query = "subscription a { onNewTrade { price } } query b { __typename }"
+    events = await ask.schema.stream(query, context_value=None)
+    first = [event async for event in events]
+    assert first[0].errors[0].message.startswith("the document has 2")
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        ("0001-01-01", "9999-12-31"),
+        ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59.999999-12:00"),
+    ],
+)
+async def test_the_first_and_the_last_day_are_times(
+    ask: Ask, catalog: MemoryCatalog, filled: Any, start: str, end: str
+) -> None:
+    """Between them lies everything, whichever list is asked."""
+    between = f'dateRange: {{start: "{start}", end: "{end}"}}'
+    catalog.create_table("gold.daily_summary", gold.DAILY_SUMMARY)
+    catalog.create_table("silver.candle_parts", gold.CANDLE_PARTS)
+    trades = await ask(f"{{ trades(filter: {{{between}}}) {{ edges {{ cursor }} }} }}")
+    assert trades == await ask("{ trades { edges { cursor } } }")
+    for name in ("minuteCandles", "dailySummary"):
+        await ask(f'{{ {name}(symbol: "AAPL", {between}) {{ edges {{ cursor }} totalCount }} }}')
 
 
 @given(st.integers(-(2**63), 2**63 - 1), st.text(max_size=64))

@@ -92,6 +92,28 @@ def test_values_are_those_of_json(
     ]
 
 
+def refuse(name: str) -> None:
+    raise AssertionError(f"{name} is not JSON")
+
+
+def test_numbers_that_json_lacks_are_texts(
+    catalog: ListedCatalog, capsys: pytest.CaptureFixture[str]
+) -> None:
+    query = """SELECT 'NaN'::double AS n, ['inf'::double, 1.5] AS some, {'x': '-inf'::float} AS s,
+               map {DATE '2026-01-05': 'NaN'::double} AS m, 0.5::double AS finite"""
+    wanted = {
+        "n": "NaN",
+        "some": ["Infinity", 1.5],
+        "s": {"x": "-Infinity"},
+        "m": {"2026-01-05": "NaN"},
+        "finite": 0.5,
+    }
+    run(Lake(catalog, "dev_"), query, FORMATS["json"])
+    assert json.loads(capsys.readouterr().out, parse_constant=refuse) == wanted
+    run(Lake(catalog, "dev_"), "SELECT ['inf'::double] AS some", FORMATS["csv"])
+    assert capsys.readouterr().out == 'some\n"[""Infinity""]"\n'
+
+
 def test_renamed_columns_read_by_field_id(
     catalog: ListedCatalog, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, time, timedelta
@@ -47,14 +48,36 @@ def as_csv(names: Sequence[str], rows: Rows) -> None:
 def as_json(names: Sequence[str], rows: Rows) -> None:
     """One object per line."""
     for row in rows:
-        click.echo(json.dumps(dict(zip(names, row, strict=True)), default=plain))
+        click.echo(encoded(dict(zip(names, row, strict=True))))
 
 
 FORMATS: dict[str, Writer] = {"table": as_table, "csv": as_csv, "json": as_json}
 
 
+def encoded(value: Any) -> str:
+    """JSON as RFC 8259 defines it; NaN and infinite numbers, which it lacks, become texts."""
+    try:
+        return json.dumps(value, default=plain, allow_nan=False)
+    except (ValueError, TypeError):
+        return json.dumps(_strict(value), default=plain, allow_nan=False)
+
+
+def _strict(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, dict):
+        return {_key(_strict(key)): _strict(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_strict(each) for each in value]
+    return value
+
+
+def _key(value: Any) -> str:
+    return value if isinstance(value, str) else encoded(value).strip('"')
+
+
 def plain(value: Any) -> Any:
-    """What JSON has no word for; times are UTC with a `Z`."""
+    """Values without a JSON type; times are UTC with a `Z`."""
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
     if isinstance(value, date | time):
@@ -70,7 +93,7 @@ def _cell(value: Any) -> Any:
     if value is None:
         return ""
     if isinstance(value, bool | dict | list):
-        return json.dumps(value, default=plain)
+        return encoded(value)
     return value if isinstance(value, str | int | float | Decimal) else plain(value)
 
 

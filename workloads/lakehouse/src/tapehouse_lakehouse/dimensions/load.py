@@ -4,6 +4,7 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -19,6 +20,8 @@ from tapehouse_lakehouse.lineage import MAIN
 from tapehouse_lakehouse.model import InvalidError, Scd, TableSpec
 
 _ATTEMPTS = 3
+_SURE_DIGITS = 15
+"""Decimal digits that every float keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +114,32 @@ def _value(where: str, value: Any, kind: pa.DataType) -> Any:
     try:
         if isinstance(value, str) and not pa.types.is_string(kind):
             return pa.scalar(value).cast(kind).as_py()
-        return pa.scalar(value, type=kind).as_py()
+        return pa.scalar(_exact(value, kind), type=kind).as_py()
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
         raise InvalidError(f"{where}: {value!r}: not a {kind}") from error
+    except _LongNumberError as error:
+        raise InvalidError(
+            f"{where}: {error}: a number keeps {_SURE_DIGITS} digits; write it in quotes"
+        ) from error
+
+
+class _LongNumberError(Exception):
+    """A number with more digits than YAML's and JSON's readers keep."""
+
+
+def _exact(value: Any, kind: pa.DataType) -> Any:
+    """The value with decimals in place of floats where the type has decimals."""
+    if isinstance(value, float) and pa.types.is_decimal(kind):
+        exact = Decimal(repr(value))
+        if len(exact.as_tuple().digits) > _SURE_DIGITS:
+            raise _LongNumberError(repr(value))
+        return exact
+    if isinstance(value, list) and pa.types.is_list(kind):
+        return [_exact(each, kind.value_type) for each in value]
+    if isinstance(value, dict) and pa.types.is_struct(kind):
+        types = {field.name: field.type for field in kind}
+        return {n: _exact(v, types[n]) if n in types else v for n, v in value.items()}
+    return value
 
 
 def _check_names(where: str, given: set[str], types: pa.Schema) -> None:

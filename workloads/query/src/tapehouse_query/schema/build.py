@@ -12,7 +12,7 @@ from strawberry.types import ExecutionResult
 
 from tapehouse_query.schema.context import Context
 from tapehouse_query.schema.fast import FastExecutor
-from tapehouse_query.schema.limits import MAX_TOKENS, CostLimiter, ShapeLimiter
+from tapehouse_query.schema.limits import MAX_TOKENS, CostLimiter, OneOperation, ShapeLimiter
 from tapehouse_query.schema.mutation import Mutation
 from tapehouse_query.schema.observe import Observe, presentable
 from tapehouse_query.schema.query import Query
@@ -72,6 +72,7 @@ def build() -> Schema:
             Observe,
             lambda: ParserCache(maxsize=256),
             lambda: ValidationCache(maxsize=256),
+            OneOperation,
             ShapeLimiter,
             CostLimiter,
         ],

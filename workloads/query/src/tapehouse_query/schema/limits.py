@@ -1,6 +1,6 @@
 """Limits on what one operation may ask for."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from graphql import (
@@ -59,6 +59,29 @@ class CostLimiter(SchemaExtension):
         yield None
 
 
+class OneOperation(SchemaExtension):
+    """Refuses documents with several operations that do not name the one to run.
+
+    GraphQL demands it; Strawberry runs the first. It stands behind `ValidationCache`, whose list
+    of errors is shared and must not be changed.
+    """
+
+    def on_validate(self) -> Iterator[None]:
+        """Check what validation accepted."""
+        context = self.execution_context
+        document = context.graphql_document
+        names = [
+            node.name.value
+            for node in (document.definitions if document else ())
+            if isinstance(node, OperationDefinitionNode) and node.name
+        ]
+        # `operation_name` is never None: it falls back to the first operation.
+        unnamed = not context._provided_operation_name
+        if unnamed and len(names) > 1 and not context.pre_execution_errors:
+            context.pre_execution_errors = [_unnamed(names)]
+        yield None
+
+
 class ShapeLimiter(SchemaExtension):
     """Refuses operations that are too deep, too long or have too many aliases.
 
@@ -76,6 +99,14 @@ class ShapeLimiter(SchemaExtension):
         context.validation_rules = (*context.validation_rules, *self.rules)
         context.parse_options["max_tokens"] = MAX_TOKENS
         yield None
+
+
+def _unnamed(names: Sequence[str]) -> GraphQLError:
+    return GraphQLError(
+        f"the document has {len(names)} operations ({', '.join(names)}): name the one to run in"
+        " operationName",
+        extensions={"code": "BAD_USER_INPUT", "argument": "operationName"},
+    )
 
 
 def _too_much(cost: int) -> GraphQLError:

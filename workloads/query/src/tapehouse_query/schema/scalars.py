@@ -15,7 +15,7 @@ from tapehouse_query.errors import QueryError
 _LOW, _HIGH = -(2**63), 2**63 - 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAIVE_EPOCH = _EPOCH.replace(tzinfo=None)
-_DAY = timedelta(days=1)
+_DAY = 24 * 60 * 60 * 1_000_000
 _MICROSECOND = timedelta(microseconds=1)
 
 BigInt = NewType("BigInt", int)
@@ -36,6 +36,11 @@ def to_micros(moment: datetime) -> int:
     """Microseconds since 1970 UTC, exactly; a time without zone counts as UTC."""
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return (aware - _EPOCH) // _MICROSECOND
+
+
+_FIRST = to_micros(datetime.min.replace(tzinfo=UTC))
+_LAST = to_micros(datetime.max.replace(tzinfo=UTC))
+"""The times that a row can have; an offset may lead a bound beyond them."""
 
 
 def format_time(micros: int) -> str:
@@ -66,8 +71,9 @@ def parse_bound(value: Any) -> Bound:
     try:
         if len(value) == 10:
             start = datetime.combine(date.fromisoformat(value), datetime.min.time(), UTC)
-            return Bound(to_micros(start), to_micros(start + _DAY) - 1)
-        micros = to_micros(datetime.fromisoformat(value))
+            first = to_micros(start)
+            return Bound(first, first + _DAY - 1)  # the day after 9999-12-31 is no datetime
+        micros = min(max(to_micros(datetime.fromisoformat(value)), _FIRST), _LAST)
     except (TypeError, ValueError, OverflowError):
         raise QueryError(
             f"{value!r} is not a time: write 2026-01-31T09:30:00Z, or 2026-01-31 for the whole day",
