@@ -188,7 +188,7 @@ def test_an_api_server_takes_all_of_it(
     said = apiserver.kubectl(
         "apply",
         "--server-side",
-        "--force-conflicts",  # the fixture has installed the same CRDs as somebody else
+        "--force-conflicts",  # the fixture has installed the same CRDs as another manager
         "--dry-run=server",
         "-f",
         "-",

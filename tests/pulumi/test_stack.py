@@ -1,4 +1,4 @@
-"""Stacks are read from the environments; what is wrong with one is told by name."""
+"""Stacks are read from the environments; errors in one are reported by name."""
 
 import shutil
 from pathlib import Path

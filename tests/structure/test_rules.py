@@ -17,9 +17,9 @@ CLIENTS = {"kubernetes", "pyiceberg", "confluent_kafka"}
 WORKLOADS = ("tape", "feed", "lakehouse", "query")
 
 
-def sources(*places: Path) -> Iterator[Path]:
-    for place in places:
-        yield from [place] if place.is_file() else sorted(place.rglob("*.py"))
+def sources(*paths: Path) -> Iterator[Path]:
+    for path in paths:
+        yield from [path] if path.is_file() else sorted(path.rglob("*.py"))
 
 
 def imported(path: Path) -> set[str]:

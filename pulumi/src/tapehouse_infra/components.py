@@ -22,14 +22,14 @@ PATIENCE = 300
 
 
 class Environment(pulumi.ComponentResource):
-    """The namespace of an environment: what may run in it, how much, and whom it may talk to."""
+    """The namespace of an environment: what may run in it, how much, and its network peers."""
 
     namespace: Namespace
 
     def __init__(self, name: str, stack: Stack, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("tapehouse:infra:Environment", name, None, opts)
         within = pulumi.ResourceOptions(parent=self)
-        # Everything the environment owns is in it: it goes only when somebody means it.
+        # Everything the environment owns is in it: it is deleted only on request.
         kept = pulumi.ResourceOptions(parent=self, protect=True)
         self.namespace = _namespace(stack.namespace, stack, kept)
         within.depends_on = [self.namespace]

@@ -95,7 +95,7 @@ class _Body:
 
     def peers(self, key: str) -> tuple[Peer, ...]:
         found: list[Any] = self._get(key, list, "a list is expected")
-        return tuple(self._peer(f"{key}[{place}]", item) for place, item in enumerate(found))
+        return tuple(self._peer(f"{key}[{index}]", item) for index, item in enumerate(found))
 
     def _peer(self, key: str, item: Any) -> Peer:
         body = item if isinstance(item, dict) else {}

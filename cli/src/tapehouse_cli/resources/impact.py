@@ -136,7 +136,7 @@ def _statements(objects: Mapping[ObjectKey, tuple[Body | None, Body | None]]) ->
     which = ", ".join(f"{n + 1} ({_target(old[n])})" for n in moved) or "whose inputs change"
     text = (
         f"state of statement {which}, where its operators differ: Flink then refuses to start, "
-        "unless told to drop it"
+        "unless this is allowed"
     )
     return Impact("savepoint", loses=(text,))
 

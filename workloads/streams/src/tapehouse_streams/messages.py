@@ -28,7 +28,7 @@ def explained(error: BaseException, statement: str, path: str) -> JobError:
 
 
 def _innermost(text: str) -> str:
-    """The last cause that names a place in the SQL, else the last that says something."""
+    """The last cause that names a position in the SQL, else the last that says something."""
     causes = [_message(block) for block in re.split(r"\nCaused by: ", text)]
     causes = [message for message in causes if message]
     placed = [message for message in causes if POSITION.search(message)]

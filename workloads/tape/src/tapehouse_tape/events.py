@@ -188,8 +188,8 @@ def _canonical(name: str, text: str) -> str:
 def _fits(value: decimal.Decimal, type_: Decimal) -> bool:
     if not value.is_finite():
         return False
-    places = -int(value.normalize().as_tuple().exponent)
-    return places <= type_.scale and value.adjusted() < type_.precision - type_.scale
+    scale = -int(value.normalize().as_tuple().exponent)
+    return scale <= type_.scale and value.adjusted() < type_.precision - type_.scale
 
 
 def _parsed_types(event: Event) -> dict[str, Type]:

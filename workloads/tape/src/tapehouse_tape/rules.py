@@ -127,7 +127,7 @@ def by_field(
 def non_finite(document: bytes) -> str | None:
     """The path of the first NaN or infinite number in a document that is JSON but for those.
 
-    JSON has no word for them, so decoding can only call the text malformed; this tells why.
+    JSON has no literal for them, so the decoder can only report malformed text.
     """
     try:
         return _non_finite(json.loads(document), "")

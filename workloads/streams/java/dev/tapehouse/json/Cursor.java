@@ -16,7 +16,7 @@ import org.apache.flink.core.memory.MemorySegmentFactory;
 import org.apache.flink.table.data.binary.BinaryStringData;
 
 /**
- * A place in one JSON text, as bytes, and what can be read from there.
+ * A position in one JSON text, as bytes, and what can be read from there.
  *
  * <p>Reading past the end throws {@link IndexOutOfBoundsException}, which the caller takes for a
  * text that ends too early: bounds are checked once, by the machine. Strings are slices of the
@@ -140,11 +140,11 @@ final class Cursor {
                 mantissa = mantissa * 10 + (b - '0');
             }
         }
-        int places = fraction < 0 ? 0 : at - fraction;
-        if (places >= TENS.length) {
+        int digits = fraction < 0 ? 0 : at - fraction;
+        if (digits >= TENS.length) {
             return slowly(from);
         }
-        double value = mantissa / TENS[places];
+        double value = mantissa / TENS[digits];
         return text[from] == '-' ? -value : value;
     }
 
@@ -166,7 +166,7 @@ final class Cursor {
                 return value;
             }
         } catch (NumberFormatException none) {
-            // told below
+            // reported below
         }
         throw new Fault(Fault.WRONG_TYPE, "expected a decimal, found " + shown(from));
     }

@@ -29,7 +29,7 @@ public final class RowDecoder implements DeserializationSchema<RowData> {
     private transient Cursor cursor;
     private transient Counter faults;
 
-    /** What a row can tell of the record it comes from. */
+    /** Metadata of a record that a row can contain. */
     enum Metadata {
         /** The record's value as it is, or the first of it; null if it has none. */
         RAW,

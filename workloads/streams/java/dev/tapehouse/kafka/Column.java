@@ -14,7 +14,7 @@ import org.apache.flink.table.types.DataType;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.common.header.Header;
 
-/** What a row can tell of its record besides the value: Flink's own columns, and single headers. */
+/** Metadata of a record that a row can contain: Flink's own columns, and single headers. */
 enum Column {
     TOPIC("topic", DataTypes.STRING().notNull(), record -> StringData.fromString(record.topic())),
     PARTITION("partition", DataTypes.INT().notNull(), ConsumerRecord::partition),

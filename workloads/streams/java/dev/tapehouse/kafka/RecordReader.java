@@ -11,7 +11,7 @@ import org.apache.flink.util.Collector;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 
 /**
- * A record to its row, without a second row for the metadata and without what nobody asks for.
+ * Converts a record to its row, without a second row for the metadata and without unused columns.
  *
  * <p>The row has the fields of the value, the format's metadata, then {@code columns}.
  */
