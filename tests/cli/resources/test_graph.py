@@ -64,6 +64,33 @@ def test_data_flows_from_the_feed_through_topics_and_jobs_into_tables(local: Gra
     assert {state.text for state in local.nodes.values()} == {"Ready"}
 
 
+def test_declared_readers_stand_behind_their_tables() -> None:
+    async def built() -> Graph:
+        consumers = [{"name": "risk-desk", "columns": ["symbol"]}, {"name": "audit"}]
+        changed = [
+            {**body, "spec": {**body["spec"], "consumers": consumers}}
+            if body["metadata"]["name"] == "bronze-trades"
+            else body
+            for body in LOCAL
+        ]
+        async with cluster(changed) as c:
+            await c.settle()
+            snapshot = Snapshot(DryKube(c.kube), KINDS, NS)  # type: ignore[arg-type]
+            return await build_graph(await snapshot.load())
+
+    graph = run_virtual(built())
+    desk = key("Reader", "risk-desk")
+    assert set(graph.below[key("LakehouseTable", "bronze-trades")]) == {
+        key("Reader", "audit"),
+        desk,
+    }
+    assert "Reader/risk-desk  Declared" in "\n".join(tree(graph))
+    picture = draw(graph, "svg")
+    assert "→ 2 outside Tapehouse" in picture
+    ours = len(graph.nodes) - 2
+    assert f"{ours} of {ours} are ready." in picture
+
+
 def test_as_text_everything_is_shown_once(local: Graph) -> None:
     shown = [line for line in tree(local) if "(above)" not in line]
     assert len(shown) == len(local.nodes)

@@ -17,8 +17,8 @@ GONE = object()
 
 
 def example(kind: str) -> dict[str, Any]:
-    """The shipped example of a kind, as a body of its own."""
-    text = (ROOT / "crds" / "examples" / f"{kind.lower()}.yaml").read_text()
+    """A resource that uses nearly every field of a kind, as a body of its own."""
+    text = (Path(__file__).parent / "full" / f"{kind.lower()}.yaml").read_text()
     body: dict[str, Any] = yaml.safe_load(text)
     return body
 

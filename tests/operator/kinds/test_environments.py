@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 from tapehouse_operator.errors import NotReady, SpecError
+from tapehouse_operator.kinds import KINDS
 from tapehouse_operator.kinds.contract import World
 
 from tests.operator.kinds.worlds import neighbours, world
@@ -50,3 +51,20 @@ def test_all_of_local_is_accepted() -> None:
 
     assert {d["kind"] for d in ours} >= {"TradeFeed", "StreamJob", "LakehouseTable"}
     assert accept(ours, world(settings=settings)) == {}
+
+
+EXAMPLES = sorted((ENVIRONMENTS.parent / "crds" / "examples").glob("*.yaml"))
+
+
+def test_every_example_is_accepted_beside_the_shipped_environment() -> None:
+    """All of them, as `kubectl apply -f crds/examples` does; none takes a name that is in use."""
+    found = [*documents(ENVIRONMENTS / "local")]
+    (settings,) = [d["data"] for d in found if d["metadata"]["name"] == "tapehouse-platform"]
+    ours = [d for d in found if d["apiVersion"] == "tapehouse.dev/v1alpha1"]
+    examples = [yaml.safe_load(path.read_text()) for path in EXAMPLES]
+
+    assert {body["kind"] for body in examples} == {kind.model.__name__ for kind in KINDS}
+    bodies = [*ours, *examples]
+    names = [(body["kind"], body["metadata"]["name"]) for body in bodies]
+    assert len(set(names)) == len(names)
+    assert accept(bodies, world(settings=settings)) == {}

@@ -1,4 +1,4 @@
-"""How everything hangs together: feeds, topics, jobs, tables, suites, dashboards."""
+"""How data flows: feeds, topics, jobs, tables, suites, dashboards, declared readers."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,7 +16,13 @@ from tapehouse_cli.resources.snapshot import Snapshot
 
 WIDTH = 100
 """Characters of a state in the tree; `why` tells all of it."""
-ORDER = ("TradeFeed", "KafkaTopic", "StreamJob", "LakehouseTable", "QualitySuite", "Dashboard")
+READER = "Reader"
+"""The kind of a node for a reader outside Tapehouse, declared in `spec.consumers` of a table."""
+DECLARED = "Declared"
+"""The phase of such a node: it is known by name only."""
+ORDER = (
+    "TradeFeed", "KafkaTopic", "StreamJob", "LakehouseTable", "QualitySuite", "Dashboard", READER
+)  # fmt: skip
 """The way data flows; within one kind, from what is referred to."""
 UNSEEN = "not seen by the operator yet"
 
@@ -61,7 +67,10 @@ async def build_graph(snapshot: Snapshot) -> Graph:
         edges -= {(topic.owner, reader) for reader in topic.readers}
         edges |= {(writer, topic.key) for writer in topic.writers}
         edges |= {(topic.key, reader) for reader in topic.readers}
+    readers = list(_declared_readers(snapshot))
+    edges |= set(readers)
     nodes = {key: state(body) for key, body in snapshot.bodies.items()}
+    nodes |= {reader: State(DECLARED, DECLARED) for _, reader in readers}
     nodes |= {key: topic.state for key, topic in topics.items()}
     keys = sorted(nodes, key=rank)
     below = {key: tuple(sorted((b for a, b in edges if a == key), key=rank)) for key in keys}
@@ -143,6 +152,16 @@ def _grants(
             for acl in acls if at.kind == "KafkaUser" else ():
                 if acl["resource"]["type"] == "topic":
                     yield key, acl["resource"]["name"], frozenset(acl["operations"])
+
+
+# -- declared readers ---------------------------------------------------------------------------
+
+
+def _declared_readers(snapshot: Snapshot) -> Iterator[tuple[Key, Key]]:
+    """Each table that declares readers outside Tapehouse, with each of them."""
+    for key, body in snapshot.bodies.items():
+        for consumer in body["spec"].get("consumers") or () if key.kind == "LakehouseTable" else ():
+            yield key, Key(READER, key.namespace, str(consumer["name"]))
 
 
 # -- references ----------------------------------------------------------------------------------

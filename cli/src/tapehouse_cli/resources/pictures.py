@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 from tapehouse_operator.api.base import Phase
 from tapehouse_operator.kinds.contract import Key
 
-from tapehouse_cli.resources.graph import ORDER, Graph, State, label
+from tapehouse_cli.resources.graph import DECLARED, ORDER, Graph, State, label
 from tapehouse_cli.resources.layout import Layout, arrange
 
 
@@ -25,6 +25,7 @@ GOOD = Look("good", "#1a7f37", "✓", "ready")
 MOVING = Look("moving", "#9a6700", "…", "on its way")
 BAD = Look("bad", "#cf222e", "✕", "needs attention")
 QUIET = Look("quiet", "#656d76", "‖", "stopped, or not seen yet")
+OUTSIDE = Look("quiet", "#656d76", "→", "outside Tapehouse")
 LOOKS: Mapping[str, Look] = {
     Phase.READY: GOOD,
     Phase.PENDING: MOVING,
@@ -33,6 +34,7 @@ LOOKS: Mapping[str, Look] = {
     Phase.REFUSED: BAD,
     Phase.DEGRADED: BAD,
     Phase.STALLED: BAD,
+    DECLARED: OUTSIDE,
 }
 
 WIDTH, HEIGHT = 220, 50
@@ -180,7 +182,7 @@ def _down(row: float) -> float:
 def _legend(graph: Graph, height: int) -> Iterator[str]:
     """What the signs mean, and how many have each."""
     x, y = MARGIN, height - MARGIN + 8
-    for look in (GOOD, MOVING, BAD, QUIET):
+    for look in (GOOD, MOVING, BAD, QUIET, OUTSIDE):
         count = sum(_look(how) is look for how in graph.nodes.values())
         if count:
             text = f"{look.sign} {count} {look.word}"
@@ -195,7 +197,8 @@ def _title(graph: Graph) -> str:
 
 def _sentences(graph: Graph) -> Iterator[str]:
     ready = sum(_look(how) is GOOD for how in graph.nodes.values())
-    yield f"{ready} of {len(graph.nodes)} are ready."
+    ours = sum(_look(how) is not OUTSIDE for how in graph.nodes.values())
+    yield f"{ready} of {ours} are ready."
     for key, how in graph.nodes.items():
         fed = ", ".join(label(other) for other in graph.below[key])
         yield f"{label(key)} is {how.text}" + (f" and feeds {fed}." if fed else ".")
@@ -214,7 +217,7 @@ def _word(how: State) -> str:
 
 
 def _kind(key: Key) -> str:
-    names = ("FEED", "TOPIC", "JOB", "TABLE", "SUITE", "DASHBOARD")
+    names = ("FEED", "TOPIC", "JOB", "TABLE", "SUITE", "DASHBOARD", "READER")
     return names[ORDER.index(key.kind)]
 
 

@@ -164,7 +164,9 @@ class LakehouseTableSpec(Spec):
     sla: Annotated[Sla | None, Change.IN_PLACE] = None
     """What readers may rely on."""
     consumers: Annotated[tuple[Consumer, ...], Change.IN_PLACE, Field(max_length=64)] = ()
-    """Who reads it, and what would break for them. Default: unknown."""
+    """Readers outside Tapehouse. A column that one of them depends on is neither dropped nor
+    renamed, and `tapehouse graph` shows them. Jobs, transforms, suites and dashboards that read the
+    table are known without. Default: none."""
     publish: Annotated[Publish, Change.IN_PLACE] = Publish()
     """When readers see new data."""
     maintenance: Annotated[Maintenance, Change.IN_PLACE] = Maintenance()

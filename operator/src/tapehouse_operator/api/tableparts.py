@@ -75,7 +75,7 @@ class Sla(Model):
 
 
 class Consumer(Model):
-    """Who reads a table."""
+    """A reader outside Tapehouse."""
 
     keyed_by: ClassVar[tuple[str, ...]] = ("name",)
 
@@ -84,8 +84,8 @@ class Consumer(Model):
     columns: Annotated[tuple[Identifier, ...], Field(max_length=256)] = ()
     """The columns it depends on. Default: all."""
     incremental: Boolean = False
-    """Whether it reads the changes of `main` in order, which a release interrupts.
-    Default: false."""
+    """Whether it reads the changes of `main` in order, which a release interrupts; recorded for
+    those who plan a release. Default: false."""
 
 
 class PublishMode(StrEnum):

@@ -1,9 +1,10 @@
-"""Who reads a column of a table or a field of an event, as far as specs show it."""
+"""Readers of a table's column or of an event's field, as far as specs show them."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from tapehouse_operator.api.tableparts import Consumer
 from tapehouse_operator.emit.core import ObjectKey
 
 Spec = Mapping[str, Any]
@@ -28,6 +29,15 @@ def readers(source: Source, column: str, consumers: Consumers) -> tuple[str, ...
         if name == column
     )
     return tuple(dict.fromkeys(found))
+
+
+def declared_readers(column: str, declared: Sequence[Consumer]) -> tuple[str, ...]:
+    """The readers outside Tapehouse that a table's own spec says depend on `column`."""
+    return tuple(
+        f"{consumer.name} (spec.consumers[{number}])"
+        for number, consumer in enumerate(declared)
+        if column in consumer.columns or not consumer.columns
+    )
 
 
 def event_readers(feed: str, event: str, consumers: Consumers) -> tuple[str, ...]:

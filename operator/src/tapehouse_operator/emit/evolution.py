@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from tapehouse_operator.api.base import Reason
 from tapehouse_operator.api.icetypes import parse_type, widens
-from tapehouse_operator.emit.consumers import Consumers, Source, readers
+from tapehouse_operator.api.tableparts import Consumer
+from tapehouse_operator.emit.consumers import Consumers, Source, declared_readers, readers
 from tapehouse_operator.emit.core import Column, Table, TableState
 from tapehouse_operator.errors import SpecError
 
@@ -95,17 +96,25 @@ def vanishing(live: Sequence[Column], wanted: Sequence[Column]) -> tuple[str, ..
     return tuple(column.name for column in live if column.name not in names)
 
 
-def check_readers(lost: Sequence[str], source: Source, consumers: Consumers) -> None:
-    """Nobody may still read what goes.
+def check_readers(
+    lost: Sequence[str], source: Source, consumers: Consumers, declared: Sequence[Consumer] = ()
+) -> None:
+    """Check that no resource and no declared reader depends on a column that goes.
 
     Raises:
-        SpecError: somebody does; it names all who do.
+        SpecError: one does; it names all of them.
     """
     for name in lost:
         if who := readers(source, name, consumers):
             remedy = (
                 f"column {name} is read by {', '.join(who)}; change these in the same apply or "
                 "before, or keep the column and add the new one beside it"
+            )
+            raise SpecError(Reason.INCOMPATIBLE_CHANGE, "spec.columns", name, remedy)
+        if who := declared_readers(name, declared):
+            remedy = (
+                f"column {name} is read by {', '.join(who)}; keep it, or move these readers and "
+                "then list the columns they still read in spec.consumers"
             )
             raise SpecError(Reason.INCOMPATIBLE_CHANGE, "spec.columns", name, remedy)
 

@@ -129,6 +129,26 @@ def check_rows(spec: LakehouseTableSpec, columns: Sequence[Column]) -> None:
                 raise SpecError(Reason.UNKNOWN_COLUMN, path, name, remedy)
 
 
+def check_consumers(spec: LakehouseTableSpec, columns: Sequence[Column], lost: set[str]) -> None:
+    """Check that declared readers name columns of the table.
+
+    Args:
+        spec: the table's spec.
+        columns: the table's columns.
+        lost: columns of the live table that go; who reads those is checked by `check_readers`.
+
+    Raises:
+        SpecError: a reader names another column.
+    """
+    names = [column.name for column in columns]
+    for number, consumer in enumerate(spec.consumers):
+        for name in consumer.columns:
+            if name not in names and name not in lost:
+                path = f"spec.consumers[{number}].columns"
+                remedy = f"the columns are {', '.join(names)}"
+                raise SpecError(Reason.UNKNOWN_COLUMN, path, name, remedy)
+
+
 def document_of(
     resource: LakehouseTable,
     namespace: str,

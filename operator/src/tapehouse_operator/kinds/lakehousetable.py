@@ -23,6 +23,7 @@ from tapehouse_operator.emit.platform import Platform
 from tapehouse_operator.emit.sql import SqlError, inserts
 from tapehouse_operator.emit.tables import TABLE_KEY, published_name, table_name
 from tapehouse_operator.emit.tablespec import (
+    check_consumers,
     check_layout,
     check_rows,
     check_scd,
@@ -185,6 +186,8 @@ def _csv(spec: LakehouseTableSpec, world: World) -> str | None:
 
 def _check_live(table: Table, name: str, spec: LakehouseTableSpec, world: World) -> None:
     live: TableState | None = world.tables.get(table.identifier)
+    lost = vanishing(live.columns, table.columns) if live and live.exists else ()
+    check_consumers(spec, table.columns, set(lost))
     if live is None or not live.exists:
         return
     owner = live.properties.get(iceberg.OWNER_PROPERTY, table.owner)
@@ -199,9 +202,9 @@ def _check_live(table: Table, name: str, spec: LakehouseTableSpec, world: World)
     check_evolution(live.columns, table.columns, policy)
     if spec.evolution is Evolution.REVIEWED:
         check_reviewed(live, table)
-    if lost := vanishing(live.columns, table.columns):
+    if lost:
         specs = consumers_of(world, ", ".join(lost))
-        check_readers(lost, Source("LakehouseTable", name), specs)
+        check_readers(lost, Source("LakehouseTable", name), specs, spec.consumers)
 
 
 def _written(spec: LakehouseTableSpec, world: World) -> frozenset[str]:
