@@ -24,8 +24,8 @@ from tapehouse_query.reads import trades
 from tapehouse_query.reads.conditions import Condition, OneOf, TimeRange, matching, where
 from tapehouse_query.reads.engine import Engine, Session
 from tapehouse_query.reads.lake import Lake
-from tapehouse_query.reads.pages import PageCache
 from tapehouse_query.reads.relation import relation
+from tapehouse_query.reads.slices import SliceCache
 from tapehouse_query.tables import SILVER_TRADES
 
 from bench.lakehouse.big import FIRST_DAY, Big
@@ -105,7 +105,7 @@ QUESTIONS = (
 
 def ours(session: Session, question: Question) -> Rows:
     if question.name.startswith("page"):
-        return list(trades.page(session, trades.TradeFilter(), 100, CURSOR).rows)
+        return list(trades.read(session, trades.TradeFilter(), 100, CURSOR).rows)
     snapshot = session.lake.first(SILVER_TRADES)
     files = matching(snapshot.files, question.conditions)
     condition, parameters = where(question.conditions)
@@ -193,7 +193,7 @@ def run(big: Big, rounds: int, questions: Sequence[Question]) -> None:
     began = time.perf_counter()
     files = lake.first(SILVER_TRADES).files
     print(f"first plan of {len(files)} files: {1000 * (time.perf_counter() - began):.0f} ms")
-    engine = Engine(lake, threads=2, memory="4GB", pages=PageCache(max_rows=0))
+    engine = Engine(lake, threads=2, memory="4GB", slices=SliceCache(max_rows=0))
     session, beside = engine.session(), database()
     contenders: dict[str, Callable[[Question], Rows]] = {
         "ours": lambda question: ours(session, question),

@@ -32,7 +32,7 @@ from tapehouse_query.kube import Kube, Resources
 from tapehouse_query.live.hub import Hub
 from tapehouse_query.reads.engine import Engine
 from tapehouse_query.reads.lake import Lake
-from tapehouse_query.reads.pages import PageCache
+from tapehouse_query.reads.slices import SliceCache
 from tapehouse_query.schema.answers import Answers
 from tapehouse_query.schema.context import Services
 from tapehouse_query.watchlists import open_watchlists
@@ -64,7 +64,7 @@ def fill(root: Path) -> None:
 def ours(root: Path, kept: bool = True) -> FastAPI:
     catalog = MemoryCatalog(root)
     catalog.locations = json.loads((root / "catalog.json").read_text())
-    engine = Engine(Lake(lambda: catalog), pages=None if kept else PageCache(max_rows=0))
+    engine = Engine(Lake(lambda: catalog), slices=None if kept else SliceCache(max_rows=0))
     services = Services(engine, Hub("trades"), Hub("alerts"), open_watchlists(""))
     services.answers = Answers(engine.lake) if kept else None
     return create_app(services, Resources(Kube("none")), {})

@@ -5,8 +5,8 @@ import time
 from pathlib import Path
 
 import pytest
+from tapehouse_lakehouse.ancestry import Commit
 from tapehouse_lakehouse.checkpoints import Checkpoint, completed, is_stalled, restorable
-from tapehouse_lakehouse.lineage import Commit
 
 SECOND = 1000
 

@@ -5,9 +5,9 @@ import time
 
 import pyarrow as pa
 import pytest
+from tapehouse_lakehouse.ancestry import Move
 from tapehouse_lakehouse.catalog import ConflictError, Lake, UnavailableError
 from tapehouse_lakehouse.kube import World
-from tapehouse_lakehouse.lineage import Move
 from tapehouse_lakehouse.metrics import Metrics
 from tapehouse_lakehouse.model import Producer, PublishIntent, TableSpec
 from tapehouse_lakehouse.publisher import Publisher, run

@@ -6,7 +6,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 from pyiceberg.types import LongType
-from tapehouse_lakehouse.reading import Database
+from tapehouse_lake.database import Database
 
 from tests.lakehouse import declared, flink, market
 from tests.lakehouse.market import utc

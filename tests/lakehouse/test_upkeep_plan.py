@@ -2,7 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tapehouse_lakehouse.lineage import Commit, TableView, ancestors
+from tapehouse_lakehouse.ancestry import Commit, TableView, ancestors
 from tapehouse_lakehouse.maintenance.plan import Small, expired, merges, orphans
 
 TARGET = 128 << 20

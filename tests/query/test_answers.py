@@ -134,10 +134,10 @@ def test_bounded(catalog: MemoryCatalog) -> None:
         answers.put(number, Answer(b"x" * 30, "trades", frozenset(), ""))
         answers.put(number, Answer(b"x" * 40, "trades", frozenset(), ""))
     assert [number for number in range(50) if answers.get(number)] == [48, 49]
-    few = Answers(lake, max_kept=3)
+    small = Answers(lake, max_kept=3)
     for number in range(9):
-        few.put(number, Answer(b"", "trades", frozenset(), ""))
-    assert [number for number in range(9) if few.get(number)] == [6, 7, 8]
+        small.put(number, Answer(b"", "trades", frozenset(), ""))
+    assert [number for number in range(9) if small.get(number)] == [6, 7, 8]
 
 
 async def test_large_requests_are_not_read(keeping: Keeping, filled: Any) -> None:

@@ -57,7 +57,7 @@ async def test_a_fault_of_ours_is_hidden_and_logged(
     def broken(*_: Any) -> None:
         raise RuntimeError("secret path /srv/data")
 
-    monkeypatch.setattr(trades, "page", broken)
+    monkeypatch.setattr(trades, "read", broken)
     with caplog.at_level(logging.ERROR):
         result = await ask.raw(NESTED)
     (error,) = result.errors

@@ -14,7 +14,7 @@ OPERATOR = ROOT / "operator/src/tapehouse_operator"
 PURE = ("api", "emit", "kinds", "rollout.py", "reconcile.py")
 IMPURE = {"os", "socket", "subprocess", "httpx", "aiohttp", "time", "random", "secrets"}
 CLIENTS = {"kubernetes", "pyiceberg", "confluent_kafka"}
-WORKLOADS = ("tape", "feed", "lakehouse", "query")
+WORKLOADS = ("tape", "feed", "lake", "lakehouse", "query")
 
 
 def sources(*paths: Path) -> Iterator[Path]:

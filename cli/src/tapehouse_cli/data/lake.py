@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import duckdb
 from pyiceberg.catalog import Catalog
-from tapehouse_lakehouse.reading import Database
+from tapehouse_lake.database import Database
 from tapehouse_laptop.errors import LaptopError
 
 MAIN = "main"

@@ -11,7 +11,7 @@ import msgspec
 import requests
 from pyiceberg.catalog.rest import RestCatalog
 
-from tapehouse_lakehouse.lineage import MAIN, Commit, Move, TableView
+from tapehouse_lakehouse.ancestry import MAIN, Commit, Move, TableView
 
 _TRANSACTION = "transactions/commit"
 _TIMEOUT = (3.0, 20.0)

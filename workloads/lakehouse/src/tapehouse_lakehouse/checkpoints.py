@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pyarrow import fs
 
-from tapehouse_lakehouse.lineage import Commit
+from tapehouse_lakehouse.ancestry import Commit
 
 METADATA = "_metadata"
 _NUMBER = re.compile(r"chk-(\d+)")

@@ -11,9 +11,7 @@ from urllib3.exceptions import HTTPError
 
 from tapehouse_lakehouse import checkpoints
 from tapehouse_lakehouse.age import oldest_arrival
-from tapehouse_lakehouse.catalog import ConflictError, Lake, UnavailableError
-from tapehouse_lakehouse.kube import Results, World
-from tapehouse_lakehouse.lineage import (
+from tapehouse_lakehouse.ancestry import (
     Advance,
     Commit,
     Hold,
@@ -24,6 +22,8 @@ from tapehouse_lakehouse.lineage import (
     TableView,
     plan,
 )
+from tapehouse_lakehouse.catalog import ConflictError, Lake, UnavailableError
+from tapehouse_lakehouse.kube import Results, World
 from tapehouse_lakehouse.metrics import Metrics
 from tapehouse_lakehouse.model import Published, PublishIntent
 

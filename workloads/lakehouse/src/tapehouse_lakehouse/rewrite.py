@@ -21,10 +21,9 @@ from pyiceberg.table.update.validate import (
     _validate_no_new_deletes_for_data_files,
 )
 from pyiceberg.typedef import EMPTY_DICT
+from tapehouse_lake import null_lists
 
-from tapehouse_lakehouse import nulls
-
-nulls.mend()
+null_lists.patch_projection()
 
 CARRIED = ("flink.", "tapehouse.transform.")
 """Prefixes of summary properties that later readers look for on the newest snapshot: the

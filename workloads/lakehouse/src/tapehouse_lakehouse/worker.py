@@ -15,11 +15,11 @@ from pyiceberg.exceptions import RESTError
 from requests import RequestException
 from urllib3.exceptions import HTTPError
 
+from tapehouse_lakehouse.ancestry import MAIN
 from tapehouse_lakehouse.catalog import Lake, UnavailableError
 from tapehouse_lakehouse.cron import Cron
 from tapehouse_lakehouse.dimensions.load import load
 from tapehouse_lakehouse.kube import Results, World
-from tapehouse_lakehouse.lineage import MAIN
 from tapehouse_lakehouse.maintenance import tasks
 from tapehouse_lakehouse.metrics import Metrics
 from tapehouse_lakehouse.model import InvalidError, Published, TableSpec, seconds

@@ -13,7 +13,7 @@ from strawberry.fastapi import GraphQLRouter
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 
 from tapehouse_query import metrics
-from tapehouse_query.reads.notes import noted, only_tables, seen
+from tapehouse_query.reads.read_tracking import only_tables, snapshots, tracked_reads
 from tapehouse_query.schema.answers import Answer
 from tapehouse_query.schema.build import Schema
 from tapehouse_query.schema.context import Context, Services
@@ -80,14 +80,14 @@ class Router(GraphQLRouter[Context, None]):
         if answers and (kept := answers.get(key)):
             with metrics.OPERATIONS.labels(kept.operation).time():
                 return _response(kept.data, kept.seen)
-        with noted() as reads:
+        with tracked_reads() as reads:
             response = await self._run(request, context)
         metrics.BYTES.inc(len(response.body))
         if reads:
-            response.headers[SNAPSHOTS] = seen(reads)
+            response.headers[SNAPSHOTS] = snapshots(reads)
         if answers and context.succeeded and only_tables(reads):
             data = bytes(response.body)
-            answers.put(key, Answer(data, context.operation, frozenset(reads), seen(reads)))
+            answers.put(key, Answer(data, context.operation, frozenset(reads), snapshots(reads)))
         return response
 
     async def _run(self, request: Request, context: Context) -> Response:

@@ -13,10 +13,10 @@ from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.table import Table
 
 from tapehouse_lakehouse import rewrite
+from tapehouse_lakehouse.ancestry import MAIN
 from tapehouse_lakehouse.catalog import Lake
 from tapehouse_lakehouse.dimensions.history import VALID_FROM, Row, Shape, reload, shape
 from tapehouse_lakehouse.dimensions.query import queried_rows
-from tapehouse_lakehouse.lineage import MAIN
 from tapehouse_lakehouse.model import InvalidError, Scd, TableSpec
 
 _ATTEMPTS = 3

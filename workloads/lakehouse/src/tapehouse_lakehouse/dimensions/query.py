@@ -2,11 +2,11 @@
 
 import duckdb
 import pyarrow as pa
+from tapehouse_lake.database import Database
 
 from tapehouse_lakehouse.catalog import Lake
 from tapehouse_lakehouse.dimensions.history import Row
 from tapehouse_lakehouse.model import InvalidError, TableSpec
-from tapehouse_lakehouse.reading import Database
 from tapehouse_lakehouse.transforms.compute import one_select
 from tapehouse_lakehouse.transforms.inputs import pinned
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from tapehouse_lakehouse.lineage import MAIN, Commit, TableView, ancestors
+from tapehouse_lakehouse.ancestry import MAIN, Commit, TableView, ancestors
 
 KEPT_JOBS = 5
 """Of how many Flink jobs, newest first, each branch keeps the last checkpoint."""

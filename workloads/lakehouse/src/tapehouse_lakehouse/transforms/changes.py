@@ -15,9 +15,10 @@ from pyiceberg.transforms import (
     YearTransform,
 )
 from pyiceberg.types import DateType, PrimitiveType, TimestampType, TimestamptzType
+from tapehouse_lake.ranges import DAY, Range
 
-from tapehouse_lakehouse.lineage import MAIN
-from tapehouse_lakehouse.transforms.units import DAY, Changes, Range, Recompute, unit
+from tapehouse_lakehouse.ancestry import MAIN
+from tapehouse_lakehouse.transforms.units import Changes, Recompute, unit
 
 _GRAINS = {
     HourTransform: Recompute.HOUR,

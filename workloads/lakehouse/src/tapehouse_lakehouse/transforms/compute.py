@@ -7,13 +7,15 @@ import duckdb
 import pyarrow as pa
 from pyiceberg.table import Table
 from pyiceberg.types import DateType
+from tapehouse_lake.database import Database
+from tapehouse_lake.ranges import DAY, Range, utc_time
+from tapehouse_lake.sql import identifier
 
-from tapehouse_lakehouse.lineage import MAIN
+from tapehouse_lakehouse.ancestry import MAIN
 from tapehouse_lakehouse.model import InvalidError, TableSpec
-from tapehouse_lakehouse.reading import Database, moment, quoted
 from tapehouse_lakehouse.transforms.changes import extent, time_partition
 from tapehouse_lakehouse.transforms.inputs import Input
-from tapehouse_lakehouse.transforms.units import DAY, Range, merged, unit, units
+from tapehouse_lakehouse.transforms.units import merged, unit, units
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ def _compute(connection: duckdb.DuckDBPyConnection, spec: TableSpec, target: Tab
         sql = one_select(connection, spec)
         given = connection.execute(f"DESCRIBE {sql}").fetchall()
         _check_columns(where, {row[0] for row in given}, target)
-        names = ", ".join(quoted(field.name) for field in target.schema().fields)
+        names = ", ".join(identifier(field.name) for field in target.schema().fields)
         connection.execute("CREATE TABLE tapehouse.new AS FROM tapehouse.old LIMIT 0")
         connection.execute(
             # The SQL may end in a comment.
@@ -111,7 +113,7 @@ def _check_times(
         f"WHERE ({inside}) IS NOT TRUE LIMIT 1"
     ).fetchone()
     if stray is not None:
-        shown = "null" if stray[0] is None else moment(stray[0]).isoformat()
+        shown = "null" if stray[0] is None else utc_time(stray[0]).isoformat()
         raise InvalidError(
             f"table {spec.table}: spec.transform.recompute: a row has {_time(target)}={shown}, "
             "which lies outside the time it was computed from; recompute a longer one, like week"
@@ -146,7 +148,7 @@ def _compare(
 
 def _changed(connection: duckdb.DuckDBPyConnection, spec: TableSpec) -> int:
     """Distinct keys among the rows that came or went; a changed row is one, not two."""
-    key = ", ".join(map(quoted, spec.key)) or "*"
+    key = ", ".join(map(identifier, spec.key)) or "*"
     both = f"SELECT {key} FROM tapehouse.gone UNION SELECT {key} FROM tapehouse.come"  # noqa: S608
     return _count(connection, both if spec.key else both.replace("UNION", "UNION ALL"))
 
@@ -161,8 +163,8 @@ def _corrected(
     timed = time_partition(target)
     if timed is None or timed[0] not in spec.key or ranges is None:
         return _count(connection, "FROM tapehouse.gone")
-    column = quoted(timed[0])
-    group = [quoted(k) for k in spec.key if k != timed[0]]
+    column = identifier(timed[0])
+    group = [identifier(k) for k in spec.key if k != timed[0]]
     same = " AND ".join([f"n.{k} IS NOT DISTINCT FROM g.{k}" for k in group] or ["true"])
     head = target.metadata.snapshot_by_name(MAIN)
     spans = extent(target, head.snapshot_id if head else None)
@@ -207,16 +209,16 @@ def _order(spec: TableSpec, target: Table) -> list[str]:
     """The declared sort, else the key: rows that are read together lie together."""
     plain = [field for field in spec.sort if "(" not in field]
     names = {field.name for field in target.schema().fields}
-    return [_sorted(f) for f in plain] or [quoted(k) for k in spec.key if k in names]
+    return [_sorted(f) for f in plain] or [identifier(k) for k in spec.key if k in names]
 
 
 def _sorted(field: str) -> str:
     name, _, rest = field.partition(" ")
-    return f"{quoted(name)} {rest}"
+    return f"{identifier(name)} {rest}"
 
 
 def _micros(target: Table) -> str:
-    name = quoted(_time(target))
+    name = identifier(_time(target))
     if isinstance(target.schema().find_field(_time(target)).field_type, DateType):
         return f"(({name} - DATE '1970-01-01')::BIGINT * {DAY})"
     return f"epoch_us({name})"

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.table import Table
 
+from tapehouse_lakehouse.ancestry import MAIN
 from tapehouse_lakehouse.catalog import Lake
-from tapehouse_lakehouse.lineage import MAIN
 from tapehouse_lakehouse.model import InvalidError, TableSpec
 
 

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
+from tapehouse_lake.ranges import Range
 
 from tapehouse_lakehouse import rewrite
+from tapehouse_lakehouse.ancestry import MAIN
 from tapehouse_lakehouse.catalog import Lake
-from tapehouse_lakehouse.lineage import MAIN
 from tapehouse_lakehouse.model import TableSpec
 from tapehouse_lakehouse.transforms import changes
 from tapehouse_lakehouse.transforms.compute import Difference, difference
 from tapehouse_lakehouse.transforms.inputs import Input, pinned, table_of
 from tapehouse_lakehouse.transforms.units import (
     Changes,
-    Range,
     Recompute,
     batches,
     merged,

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
-DAY = 86_400_000_000
+from tapehouse_lake.ranges import DAY, Range
+
 _MONDAY = 4 * DAY
 """1970-01-05, the first Monday of the epoch."""
-
-Range = tuple[int, int]
-"""Microseconds since 1970 UTC, the end excluded."""
 
 
 class Recompute(StrEnum):

@@ -7,7 +7,7 @@ from tapehouse_query import tables
 from tapehouse_query.reads.conditions import Condition, OneOf, TimeRange
 from tapehouse_query.reads.engine import Session
 from tapehouse_query.reads.newest import Newest
-from tapehouse_query.reads.pages import Page
+from tapehouse_query.reads.slices import Slice
 
 
 class Alert(NamedTuple):
@@ -66,12 +66,12 @@ _LIST = Newest(
 )
 
 
-def page(
+def read(
     session: Session, chosen: AlertFilter, size: int, after: tuple[int, str] | None
-) -> Page[Alert]:
+) -> Slice[Alert]:
     """The `size` newest alerts after a sort key."""
     snapshot = session.lake.first(tables.ALERTS)
-    return _LIST.page(session, snapshot, chosen.conditions(), size, after)
+    return _LIST.read(session, snapshot, chosen.conditions(), size, after)
 
 
 def count(session: Session, chosen: AlertFilter) -> int:

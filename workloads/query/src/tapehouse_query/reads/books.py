@@ -71,5 +71,5 @@ def newest(session: Session, symbol: str) -> Book | None:
     """The newest snapshot, if there is one."""
     snapshot = session.lake.first(tables.SILVER_ORDERBOOK, tables.BRONZE_ORDERBOOK)
     books = _SILVER if snapshot.table is tables.SILVER_ORDERBOOK else _BRONZE
-    found = books.page(session, snapshot, [OneOf("symbol", (symbol,))], 1, None)
+    found = books.read(session, snapshot, [OneOf("symbol", (symbol,))], 1, None)
     return found.rows[0] if found.rows else None

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from tapehouse_query.reads.engine import Session
 from tapehouse_query.reads.files import File
-from tapehouse_query.reads.pages import Page, cut
 from tapehouse_query.reads.parts import MINUTE, Bucket, Source, Wanted, merged, sources
+from tapehouse_query.reads.slices import Slice, cut
 
 _WEEK = 7 * 24 * 60 * MINUTE
 _MONDAY = 4 * 24 * 60 * MINUTE
@@ -73,11 +73,11 @@ def key(candle: Candle) -> tuple[int]:
     return (candle.timestamp,)
 
 
-def page(session: Session, query: CandleQuery, size: int, after: int | None) -> Page[Candle]:
+def read(session: Session, query: CandleQuery, size: int, after: int | None) -> Slice[Candle]:
     """The `size` oldest candles that start after `after`."""
     wanted = query.wanted(after)
     found = sources(session.lake, wanted)
-    return session.pages.get(
+    return session.slices.get(
         ("candles", *(source.snapshot.key for source in found), query, size, after),
         lambda: cut(_oldest(session, found, wanted, size + 1), size),
     )

@@ -15,9 +15,9 @@ from tapehouse_query.reads.conditions import Condition, DayRange, OneOf, matchin
 from tapehouse_query.reads.engine import Session
 from tapehouse_query.reads.files import File
 from tapehouse_query.reads.lake import Snapshot
-from tapehouse_query.reads.pages import Page, cut
 from tapehouse_query.reads.parts import Bucket, Source, Wanted, merged, sources
 from tapehouse_query.reads.relation import relation
+from tapehouse_query.reads.slices import Slice, cut
 
 _EPOCH = date(1970, 1, 1)
 _DAY = INTERVALS["1d"]
@@ -58,15 +58,15 @@ def key(summary: Summary) -> tuple[int, str]:
     return (summary.trading_date - _EPOCH).days, summary.symbol
 
 
-def page(
+def read(
     session: Session, query: SummaryQuery, size: int, after: tuple[int, str] | None
-) -> Page[Summary]:
+) -> Slice[Summary]:
     """The `size` newest summaries after a sort key."""
     gold = _gold(session)
     if gold is None:
         rows = [row for row in _computed(session, query) if after is None or _follows(row, after)]
         return cut(rows, size)
-    return session.pages.get(
+    return session.slices.get(
         ("daily", gold.key, query, size, after),
         lambda: cut(_stored(session, gold, query, size + 1, after), size),
     )
@@ -83,7 +83,7 @@ def count(session: Session, query: SummaryQuery) -> int:
 def market(session: Session, day: date | None) -> list[Summary]:
     """Every symbol's summary of a day; of the newest day there is if none is given."""
     if day is None:
-        newest = page(session, SummaryQuery(), 1, None).rows
+        newest = read(session, SummaryQuery(), 1, None).rows
         if not newest:
             return []
         day = newest[0].trading_date
@@ -142,9 +142,9 @@ def _computed(session: Session, query: SummaryQuery) -> list[Summary]:
     symbols = None if query.symbol is None else (query.symbol,)
     wanted = bucket("1d", symbols).within(_micros(query.start), _micros(query.end, 1))
     found = sources(session.lake, wanted)
-    page = session.pages.get(
+    page = session.slices.get(
         ("computed daily", *(source.snapshot.key for source in found), query),
-        lambda: Page(_days(session, wanted, found), more=False),
+        lambda: Slice(_days(session, wanted, found), more=False),
     )
     return list(page.rows)
 

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import duckdb
+from tapehouse_lake.database import connect
+from tapehouse_lake.storage import mount
 
 from tapehouse_query import metrics
 from tapehouse_query.errors import TooLargeError, TooSlowError, UnavailableError
 from tapehouse_query.reads.files import File
 from tapehouse_query.reads.lake import Lake
-from tapehouse_query.reads.pages import PageCache
-from tapehouse_query.reads.storage import mount
+from tapehouse_query.reads.slices import SliceCache
 
 T = TypeVar("T")
 
@@ -35,12 +36,12 @@ class Session:
     one: duckdb.DuckDBPyConnection
     """A cursor of the database that has one thread."""
     many: duckdb.DuckDBPyConnection
-    pages: PageCache
+    slices: SliceCache
 
     def rows(self, sql: str, parameters: list[Any], files: Sequence[File]) -> list[tuple[Any, ...]]:
         """Run a query over these files and fetch everything."""
         cursor = self.one if sum(file.rows for file in files) <= _FEW else self.many
-        mount(cursor, files, self.lake.storage)
+        mount(cursor, (file.path for file in files), self.lake.storage)
         found = cursor.execute(sql, parameters).fetchall()
         metrics.ROWS.inc(len(found))
         return found
@@ -65,11 +66,11 @@ class Engine:
         memory: str = "1GB",
         workers: int = 4,
         timeout: float = 30,
-        pages: PageCache | None = None,
+        slices: SliceCache | None = None,
     ) -> None:
         self.lake = lake
         self._timeout = timeout
-        self._pages = pages or PageCache()
+        self._slices = slices or SliceCache()
         self._one, self._many = _database(1, _FEW_MEMORY), _database(threads, memory)
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="read")
         self._local = threading.local()
@@ -134,14 +135,13 @@ class Engine:
         """This thread's session."""
         if not hasattr(self._local, "session"):
             one, many = self._one.cursor(), self._many.cursor()
-            self._local.session = Session(self.lake, one, many, self._pages)
+            self._local.session = Session(self.lake, one, many, self._slices)
         session: Session = self._local.session
         return session
 
 
 def _database(threads: int, memory: str) -> duckdb.DuckDBPyConnection:
-    database = duckdb.connect(config={"threads": threads, "memory_limit": memory})
-    database.execute("SET TimeZone = 'UTC'")
+    database = connect(memory, threads)
     database.execute("SET enable_progress_bar = false")
     database.execute("SET parquet_metadata_cache = true")
     return database

@@ -11,6 +11,7 @@ from pyiceberg.partitioning import PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.transforms import BucketTransform
 from pyiceberg.types import IntegerType, LongType, PrimitiveType
+from tapehouse_lake.storage import readable_path
 
 from tapehouse_query.errors import UnavailableError
 
@@ -58,7 +59,7 @@ def _file(
     data: DataFile, ids: Mapping[int, tuple[str, PrimitiveType]], spec: PartitionSpec
 ) -> File:
     return File(
-        path=data.file_path.removeprefix("file://"),
+        path=readable_path(data.file_path),
         rows=data.record_count,
         lower=_bounds(data.lower_bounds, ids),
         upper=_bounds(data.upper_bounds, ids),

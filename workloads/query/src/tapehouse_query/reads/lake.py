@@ -14,7 +14,7 @@ from pyiceberg.table import Table as IcebergTable
 from tapehouse_query import tables
 from tapehouse_query.errors import UnavailableError
 from tapehouse_query.reads.files import File, read_manifest
-from tapehouse_query.reads.notes import note
+from tapehouse_query.reads.read_tracking import record_read
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ class Lake:
             if time.monotonic() - entry.checked >= self._max_age:
                 self._refresh(table, entry)
                 entry.checked = time.monotonic()
-            note(table.identifier, entry.snapshot.key if entry.snapshot else None)
+            record_read(table.identifier, entry.snapshot.key if entry.snapshot else None)
             return entry.snapshot
 
     def shows(self, identifier: str, seen: Hashable) -> bool:

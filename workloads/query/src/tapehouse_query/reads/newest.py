@@ -10,13 +10,13 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from tapehouse_query import metrics
-from tapehouse_query.reads import few
+from tapehouse_query.reads import arrow_scan
 from tapehouse_query.reads.conditions import Before, Condition, TimeRange, matching, where
 from tapehouse_query.reads.engine import Session
 from tapehouse_query.reads.files import File
 from tapehouse_query.reads.lake import Snapshot
-from tapehouse_query.reads.pages import Page, cut
 from tapehouse_query.reads.relation import relation
+from tapehouse_query.reads.slices import Slice, cut
 
 RowT = TypeVar("RowT", bound=tuple[Any, ...])
 
@@ -44,19 +44,19 @@ class Newest(Generic[RowT]):
     arrival: tuple[str, ...] = ()
     """Columns of the order of arrival among repetitions."""
 
-    def page(
+    def read(
         self,
         session: Session,
         snapshot: Snapshot,
         conditions: Sequence[Condition],
         size: int,
         after: tuple[int, str] | None,
-    ) -> Page[RowT]:
+    ) -> Slice[RowT]:
         """The `size` newest rows after a sort key."""
         wanted = list(conditions)
         if after is not None:
             wanted.append(Before(self.time, self.id, *after))
-        return session.pages.get(
+        return session.slices.get(
             (self.name, snapshot.key, tuple(wanted), size),
             lambda: cut(self._newest(session, snapshot, wanted, size + 1), size),
         )
@@ -73,8 +73,8 @@ class Newest(Generic[RowT]):
     def count(self, session: Session, snapshot: Snapshot, conditions: Sequence[Condition]) -> int:
         """How many different rows there are."""
         key = ("count", self.name, snapshot.key, tuple(conditions))
-        page = session.pages.get(
-            key, lambda: Page([self._count(session, snapshot, conditions)], more=False)
+        page = session.slices.get(
+            key, lambda: Slice([self._count(session, snapshot, conditions)], more=False)
         )
         return page.rows[0]
 
@@ -160,9 +160,9 @@ class Newest(Generic[RowT]):
         conditions: Sequence[Condition],
     ) -> Callable[[int], Iterable[Iterable[Any]]]:
         """What gives the first so many rows of these files."""
-        if self.columns and few.suits(files, conditions):
+        if self.columns and arrow_scan.suits(files, conditions):
             places = self.time, self.id, *self.arrival
-            return few.Sorted(snapshot, files, self.columns, conditions, places).first
+            return arrow_scan.Sorted(snapshot, files, self.columns, conditions, places).first
         condition, parameters = where(conditions)
         order = ", ".join((f'"{self.time}" DESC', f'"{self.id}" DESC', *self.arrival))
         sql = f"{_select(snapshot, files, self._fields(), condition)} ORDER BY {order}"

@@ -7,8 +7,8 @@ from typing import NamedTuple
 from tapehouse_query import metrics, tables
 from tapehouse_query.reads.engine import Session
 from tapehouse_query.reads.lake import Snapshot
-from tapehouse_query.reads.pages import Page, cut
 from tapehouse_query.reads.relation import relation
+from tapehouse_query.reads.slices import Slice, cut
 
 
 class Instrument(NamedTuple):
@@ -49,9 +49,9 @@ def by_symbol(session: Session) -> Mapping[str, Instrument]:
     return {one.symbol: one for one in dimension.rows} if dimension else {}
 
 
-def page(
+def read(
     session: Session, chosen: InstrumentFilter, size: int, after: str | None
-) -> Page[Instrument]:
+) -> Slice[Instrument]:
     """The first `size` instruments after a symbol, by symbol."""
     found = [
         one
@@ -66,7 +66,7 @@ def count(session: Session, chosen: InstrumentFilter) -> int:
     return sum(map(chosen.lets, _all(session).rows))
 
 
-def _dimension(session: Session) -> Page[Instrument] | None:
+def _dimension(session: Session) -> Slice[Instrument] | None:
     found = session.lake.find(tables.DIM_SYMBOL)
     if found is None or not found.id:
         return None
@@ -74,7 +74,7 @@ def _dimension(session: Session) -> Page[Instrument] | None:
     return _read(session, found, fields, "is_current")
 
 
-def _all(session: Session) -> Page[Instrument]:
+def _all(session: Session) -> Slice[Instrument]:
     """What the dimension describes, else what has been traded."""
     if described := _dimension(session):
         return described
@@ -82,12 +82,12 @@ def _all(session: Session) -> Page[Instrument]:
     return _read(session, trades, "DISTINCT symbol, NULL, NULL, NULL, true", "symbol IS NOT NULL")
 
 
-def _read(session: Session, snapshot: Snapshot, fields: str, condition: str) -> Page[Instrument]:
-    def read() -> Page[Instrument]:
+def _read(session: Session, snapshot: Snapshot, fields: str, condition: str) -> Slice[Instrument]:
+    def read() -> Slice[Instrument]:
         metrics.FILES.inc(len(snapshot.files))
         source = relation(snapshot, snapshot.files)
         sql = f"SELECT {fields} FROM {source} WHERE {condition} ORDER BY symbol"  # noqa: S608
         found = session.rows(sql, [], snapshot.files)
-        return Page(list(map(Instrument._make, found)), more=False)
+        return Slice(list(map(Instrument._make, found)), more=False)
 
-    return session.pages.get(("instruments", snapshot.key), read)
+    return session.slices.get(("instruments", snapshot.key), read)

@@ -7,7 +7,7 @@ from tapehouse_query import tables
 from tapehouse_query.reads.conditions import Condition, OneOf, Range, TimeRange
 from tapehouse_query.reads.engine import Session
 from tapehouse_query.reads.newest import Newest
-from tapehouse_query.reads.pages import Page
+from tapehouse_query.reads.slices import Slice
 
 
 class Trade(NamedTuple):
@@ -68,12 +68,12 @@ _LIST = Newest(
 )
 
 
-def page(
+def read(
     session: Session, chosen: TradeFilter, size: int, after: tuple[int, str] | None
-) -> Page[Trade]:
+) -> Slice[Trade]:
     """The `size` newest trades after a sort key."""
     snapshot = session.lake.first(*tables.TRADES)
-    return _LIST.page(session, snapshot, chosen.conditions(), size, after)
+    return _LIST.read(session, snapshot, chosen.conditions(), size, after)
 
 
 def count(session: Session, chosen: TradeFilter) -> int:

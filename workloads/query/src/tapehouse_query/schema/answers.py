@@ -11,7 +11,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 from tapehouse_query.reads.lake import Lake
-from tapehouse_query.reads.notes import Read
+from tapehouse_query.reads.read_tracking import Read
 
 
 @dataclass(frozen=True, slots=True)

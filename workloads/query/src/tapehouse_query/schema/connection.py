@@ -12,7 +12,7 @@ import strawberry
 from strawberry.utils.str_converters import to_camel_case
 
 from tapehouse_query import cursor
-from tapehouse_query.reads.pages import Page
+from tapehouse_query.reads.slices import Slice
 from tapehouse_query.schema import typed
 from tapehouse_query.schema.scalars import BigInt
 
@@ -55,7 +55,7 @@ class Edge(Generic[NodeT]):
 class Rows(Generic[RowT, NodeT]):
     """The edges of a page: makes them when iterated over."""
 
-    page: Page[RowT]
+    slice: Slice[RowT]
     kind: str
     """What cursors of this list are for."""
     key: Callable[[RowT], cursor.Key]
@@ -70,11 +70,11 @@ class Rows(Generic[RowT, NodeT]):
 
     def raw_cursors(self) -> list[bytes]:
         """Every row's, as the bytes that it is the base64 of."""
-        return cursor.raw(self.kind, map(self.key, self.page.rows))
+        return cursor.raw(self.kind, map(self.key, self.slice.rows))
 
     def __iter__(self) -> "Iterator[Edge[NodeT]]":
         """The edges."""
-        for row in self.page.rows:
+        for row in self.slice.rows:
             yield Edge(node=self.node(row), cursor=self.cursor(row))
 
 
@@ -94,12 +94,12 @@ class Connection(Generic[NodeT]):
     @typed.field
     def page_info(self) -> PageInfo:
         """Where this page ends."""
-        rows, page = self.rows, self.rows.page
+        rows, found = self.rows, self.rows.slice
         return PageInfo(
-            has_next_page=page.more,
+            has_next_page=found.more,
             has_previous_page=self.after is not None,
-            start_cursor=rows.cursor(page.rows[0]) if page.rows else None,
-            end_cursor=rows.cursor(page.rows[-1]) if page.rows else None,
+            start_cursor=rows.cursor(found.rows[0]) if found.rows else None,
+            end_cursor=rows.cursor(found.rows[-1]) if found.rows else None,
         )
 
     @typed.field

@@ -13,7 +13,7 @@ from tapehouse_query.live.followed import Followed
 from tapehouse_query.live.hub import Hub
 from tapehouse_query.reads import symbols
 from tapehouse_query.reads.engine import Engine
-from tapehouse_query.reads.notes import note_private
+from tapehouse_query.reads.read_tracking import record_private
 from tapehouse_query.reads.symbols import Instrument
 from tapehouse_query.schema.answers import Answers
 from tapehouse_query.watchlists import Watchlists
@@ -61,7 +61,7 @@ class Context(BaseContext):
     @property
     def watchlists(self) -> Watchlists:
         """The users' lists; an operation that touches them is answered anew each time."""
-        note_private()
+        record_private()
         return self._watchlists
 
     async def _load_symbols(self, names: Sequence[str]) -> list[Instrument | None]:

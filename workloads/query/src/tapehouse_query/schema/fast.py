@@ -35,7 +35,7 @@ class _Leaf:
     def values(self, rows: Rows[Any, Any]) -> Values | None:
         """One value per row; None where a null is not allowed."""
         convert = self.column.convert
-        found = rows.page.columns[self.column.position]
+        found = rows.slice.columns[self.column.position]
         if None in found:
             if not self.nullable:
                 return None
@@ -62,7 +62,7 @@ class _Constant:
 
     def values(self, rows: Rows[Any, Any]) -> Values:
         """The same for every row."""
-        return repeat(self.value, len(rows.page.rows))
+        return repeat(self.value, len(rows.slice.rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class FastExecutor(StrawberryGraphQLCoreExecutionContext):
         position_context: Any,
     ) -> Any:
         """The completed list; JSON where the caller will write JSON."""
-        plain = isinstance(result, Rows) and bool(result.page.rows)
+        plain = isinstance(result, Rows) and bool(result.slice.rows)
         if plain and getattr(self.context_value, "writes_json", False):
             edge = cast("GraphQLObjectType", get_named_type(return_type))
             wanted = self._edge(edge, field_details_list, result)
@@ -135,7 +135,7 @@ class FastExecutor(StrawberryGraphQLCoreExecutionContext):
 
 def _json(wanted: _Object, rows: Rows[Any, Any]) -> bytes | None:
     """The edges as JSON, made once per page; None where a null is not allowed."""
-    kept, key = rows.page.encoded, (rows.kind, wanted)
+    kept, key = rows.slice.encoded, (rows.kind, wanted)
     if key not in kept:
         values = wanted.values(rows)
         if values is None:

@@ -50,7 +50,7 @@ class Observe(SchemaExtension):
         yield None
 
     def _name(self) -> str:
-        """The first field, which unlike the client's own name is one of few."""
+        """The first field, which unlike the client's own name is from a bounded set."""
         document = self.execution_context.graphql_document
         valid = not self.execution_context.pre_execution_errors
         for node in document.definitions if document and valid else ():

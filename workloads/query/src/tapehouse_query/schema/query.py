@@ -7,7 +7,7 @@ import strawberry
 
 from tapehouse_query.errors import BadInputError
 from tapehouse_query.reads import alerts, books, candles, daily, symbols, trades
-from tapehouse_query.schema import pages
+from tapehouse_query.schema import lists
 from tapehouse_query.schema.connection import Connection
 from tapehouse_query.schema.context import Info
 from tapehouse_query.schema.inputs import (
@@ -53,11 +53,11 @@ class Query:
     ) -> Connection[Trade]:
         """Trades, newest first."""
         chosen, size = trade_filter(filter), page_size(first)
-        place = pages.time_and_id(after_key("trades", after, (int, str)))
+        after_row = lists.time_and_id(after_key("trades", after, (int, str)))
         run = info.context.engine.run
-        page = await run("trades", lambda s: trades.page(s, chosen, size, place))
+        rows = await run("trades", lambda s: trades.read(s, chosen, size, after_row))
         return Connection(
-            rows=pages.trade_rows(page),
+            rows=lists.trade_rows(rows),
             after=after,
             counter=lambda: run("trades count", lambda s: trades.count(s, chosen)),
         )
@@ -85,11 +85,11 @@ class Query:
         query = candles.CandleQuery(symbol_of(symbol), interval_of(interval), start, end)
         size, kind = page_size(first), f"candles {symbol} {interval}"
         key = after_key(kind, after, (int,))
-        place = None if key is None else int(key[0])
+        after_row = None if key is None else int(key[0])
         run = info.context.engine.run
-        page = await run("minuteCandles", lambda s: candles.page(s, query, size, place))
+        rows = await run("minuteCandles", lambda s: candles.read(s, query, size, after_row))
         return Connection(
-            rows=pages.candle_rows(page, kind),
+            rows=lists.candle_rows(rows, kind),
             after=after,
             counter=lambda: run("minuteCandles count", lambda s: candles.count(s, query)),
         )
@@ -107,11 +107,11 @@ class Query:
         start, end = days_of(date_range)
         only = None if symbol is None else symbol_of(symbol)
         query, size = daily.SummaryQuery(only, start, end), page_size(first)
-        place = pages.time_and_id(after_key("daily", after, (int, str)))
+        after_row = lists.time_and_id(after_key("daily", after, (int, str)))
         run = info.context.engine.run
-        page = await run("dailySummary", lambda s: daily.page(s, query, size, place))
+        rows = await run("dailySummary", lambda s: daily.read(s, query, size, after_row))
         return Connection(
-            rows=pages.summary_rows(page),
+            rows=lists.summary_rows(rows),
             after=after,
             counter=lambda: run("dailySummary count", lambda s: daily.count(s, query)),
         )
@@ -137,11 +137,11 @@ class Query:
         """Instruments in their current versions, by symbol."""
         chosen, size = symbol_filter(filter), page_size(first)
         key = after_key("symbols", after, (str,))
-        place = None if key is None else str(key[0])
+        after_row = None if key is None else str(key[0])
         run = info.context.engine.run
-        page = await run("symbols", lambda s: symbols.page(s, chosen, size, place))
+        rows = await run("symbols", lambda s: symbols.read(s, chosen, size, after_row))
         return Connection(
-            rows=pages.symbol_rows(page),
+            rows=lists.symbol_rows(rows),
             after=after,
             counter=lambda: run("symbols", lambda s: symbols.count(s, chosen)),
         )
@@ -163,11 +163,11 @@ class Query:
     ) -> Connection[TradeAlert]:
         """Alerts that were raised, newest first."""
         chosen, size = alert_filter(filter), page_size(first)
-        place = pages.time_and_id(after_key("alerts", after, (int, str)))
+        after_row = lists.time_and_id(after_key("alerts", after, (int, str)))
         run = info.context.engine.run
-        page = await run("alerts", lambda s: alerts.page(s, chosen, size, place))
+        rows = await run("alerts", lambda s: alerts.read(s, chosen, size, after_row))
         return Connection(
-            rows=pages.alert_rows(page),
+            rows=lists.alert_rows(rows),
             after=after,
             counter=lambda: run("alerts count", lambda s: alerts.count(s, chosen)),
         )

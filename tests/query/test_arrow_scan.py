@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from pyiceberg.types import DoubleType, LongType
-from tapehouse_query.reads import few, trades
+from tapehouse_query.reads import arrow_scan, trades
 from tapehouse_query.reads.engine import Engine, Session
 from tapehouse_query.reads.lake import Lake
-from tapehouse_query.reads.pages import PageCache
+from tapehouse_query.reads.slices import SliceCache
 from tapehouse_query.reads.trades import Trade, TradeFilter
 
 from tests.query.catalog import BRONZE_TRADES, DAILY, MemoryCatalog, append
@@ -45,7 +45,7 @@ def session(catalog: MemoryCatalog) -> Any:
         change.add_column("buy_order_id", DoubleType())
     rows = odd(some_trades(40, 9, begin=900), rng)
     append(table, [{**row, "bid": row["buy_order_id"], "buy_order_id": 0.5} for row in rows])
-    engine = Engine(Lake(lambda: catalog, max_age=60), pages=PageCache(max_rows=0))
+    engine = Engine(Lake(lambda: catalog, max_age=60), slices=SliceCache(max_rows=0))
     yield engine.session()
     engine.close()
 
@@ -69,9 +69,9 @@ def test_what_duckdb_finds(session: Session, monkeypatch: pytest.MonkeyPatch) ->
         wanted, size, after = chosen(rng), rng.randrange(1, 200), None
         while True:
             with monkeypatch.context() as patch:
-                patch.setattr(few, "suits", lambda *_: False)
-                expected = trades.page(session, wanted, size, after)
-            found = trades.page(session, wanted, size, after)
+                patch.setattr(arrow_scan, "suits", lambda *_: False)
+                expected = trades.read(session, wanted, size, after)
+            found = trades.read(session, wanted, size, after)
             assert list(map(repr, found.rows)) == list(map(repr, expected.rows))
             assert found.more == expected.more
             if not found.more:
@@ -81,5 +81,5 @@ def test_what_duckdb_finds(session: Session, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_bounds_of_numbers_are_left_to_duckdb(session: Session) -> None:
     """To which NaN is the largest."""
-    found: list[Trade] = [*trades.page(session, TradeFilter(min_price=1e21), 500, None).rows]
+    found: list[Trade] = [*trades.read(session, TradeFilter(min_price=1e21), 500, None).rows]
     assert {repr(trade.price) for trade in found} == {"nan", "inf", "1e+22"}

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tapehouse_lakehouse.lineage import (
+from tapehouse_lakehouse.ancestry import (
     Advance,
     Commit,
     Hold,
