@@ -86,7 +86,7 @@ def test_only_what_runs_can_be_stopped() -> None:
         with pytest.raises(ValueError, match="a QualitySuite runs nothing of its own"):
             await set_suspended(await seen(c), suite, True)
         with pytest.raises(
-            ValueError, match=r"there is no StreamJob jib in namespace .*; there: job"
+            ValueError, match=r"there is no StreamJob jib in namespace .*; did you mean job\?"
         ):
             await set_suspended(await seen(c), Key("StreamJob", NS, "jib"), True)
 

@@ -3,7 +3,15 @@
 import pytest
 from tapehouse_operator.api.icetypes import parse_type
 from tapehouse_operator.emit.core import Column
-from tapehouse_operator.emit.iceberg import SortTerm, Transform, sort_term, table, transform
+from tapehouse_operator.emit.iceberg import (
+    PROPERTIES,
+    SortTerm,
+    Transform,
+    property_changes,
+    sort_term,
+    table,
+    transform,
+)
 
 
 @pytest.mark.parametrize(
@@ -74,3 +82,11 @@ def test_every_table_has_its_properties_and_owner() -> None:
     assert made.properties["format-version"] == "2"
     assert made.properties["tapehouse.owner"] == made.owner == "ns/b"
     assert made.properties["tapehouse.key"] == "x"
+
+
+def test_a_property_that_a_catalog_takes_only_at_creation_is_no_change() -> None:
+    live = {name: value for name, value in PROPERTIES.items() if name != "format-version"}
+    assert property_changes(live, PROPERTIES) == {}
+    assert property_changes({**live, "commit.retry.num-retries": "4"}, PROPERTIES) == {
+        "commit.retry.num-retries": "20"
+    }

@@ -6,6 +6,8 @@ from pathlib import Path
 import click
 from tapehouse_laptop.errors import LaptopError
 
+from tapehouse_cli.target import Target, targeted, targeted_by
+
 FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 
@@ -20,9 +22,22 @@ FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
     show_default=True,
     help="json: one object per line.",
 )
-@click.option("--catalog", metavar="URI", envvar="CATALOG_URI", help="Not that of what runs here.")
+@click.option(
+    "--catalog",
+    metavar="URI",
+    envvar="CATALOG_URI",
+    help="Iceberg REST  [default: the cluster's]",
+)
 @click.option("--prefix", default="", envvar="CATALOG_PREFIX", help="Of namespaces in --catalog.")
-def sql(query: str | None, file: Path | None, form: str, catalog: str | None, prefix: str) -> None:
+@targeted
+def sql(
+    query: str | None,
+    file: Path | None,
+    form: str,
+    catalog: str | None,
+    prefix: str,
+    cluster: Target,
+) -> None:
     """Query the tables with SQL.
 
     QUERY, a file, or standard input; statements end with ;.
@@ -39,7 +54,7 @@ def sql(query: str | None, file: Path | None, form: str, catalog: str | None, pr
     if query and file:
         raise click.UsageError("give QUERY or --file, not both")
     try:
-        ask(file.read_text() if file else query, form, catalog, prefix)
+        ask(file.read_text() if file else query, form, catalog, prefix, cluster)
     except (LaptopError, OSError) as error:
         raise click.ClickException(str(error)) from error
 
@@ -52,10 +67,18 @@ def sql(query: str | None, file: Path | None, form: str, catalog: str | None, pr
 @click.option(
     "--timeout", default=30.0, show_default=True, help="Seconds to wait for that many frames."
 )
-def sample(feed: str | None, file: Path | None, frames: int, raw: bool, timeout: float) -> None:
+@targeted_by("--namespace")
+def sample(
+    feed: str | None,
+    file: Path | None,
+    frames: int,
+    raw: bool,
+    timeout: float,
+    cluster: Target,
+) -> None:
     """Show frames of FEED and what each one becomes.
 
-    Nothing is written to Kafka and the feed itself is not disturbed: the source is asked anew.
+    Nothing is written to Kafka and the feed itself is not disturbed: the source is read again.
     Of a simulator the events are those of its seed, from the first.
 
     \b
@@ -67,7 +90,7 @@ def sample(feed: str | None, file: Path | None, frames: int, raw: bool, timeout:
     if (feed is None) == (file is None):
         raise click.UsageError("give FEED, one that runs here, or --file, one that may not yet")
     try:
-        show(feed, file, frames, raw, timeout)
+        show(feed, file, frames, raw, timeout, cluster)
     except (LaptopError, OSError) as error:
         raise click.ClickException(str(error)) from error
 

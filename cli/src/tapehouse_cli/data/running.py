@@ -1,80 +1,58 @@
-"""What the installation that runs here says of itself."""
+"""Settings, ConfigMaps and Secrets of the environment that a data command works on."""
 
 import asyncio
 import base64
-from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Mapping
 
-import yaml
 from tapehouse_laptop.directory import SETTINGS
 from tapehouse_laptop.errors import LaptopError
-from tapehouse_laptop.kubeapi import CONFIG_MAPS, SECRETS, Key, Kube
-from tapehouse_laptop.state import State
 
-from tapehouse_cli.platform.up import check_alive
-
-T = TypeVar("T")
+from tapehouse_cli.target import Target, connected
 
 
-def settings() -> dict[str, str]:
+def settings(target: Target) -> dict[str, str]:
     """The environment's settings.
 
     Raises:
-        LaptopError: nothing runs, or it has no settings yet.
+        LaptopError: the namespace has no settings.
+        FileNotFoundError: no cluster was found.
     """
-    return _asked(_settings)
+    return dict(asyncio.run(_data(target, "ConfigMap", SETTINGS)))
 
 
-def config(name: str, key: str) -> str:
+def config(target: Target, name: str, key: str) -> str:
     """One key of a ConfigMap.
 
     Raises:
-        LaptopError: nothing runs, or there is no such ConfigMap.
+        LaptopError: there is no such ConfigMap, or it lacks the key.
+        FileNotFoundError: no cluster was found.
     """
-    return _asked(lambda kube, spaces: _config(kube, spaces, name, key))
+    return _value(asyncio.run(_data(target, "ConfigMap", name)), name, key)
 
 
-def secret(name: str, key: str) -> str:
+def secret(target: Target, name: str, key: str) -> str:
     """One key of a Secret.
 
     Raises:
-        LaptopError: nothing runs, or there is no such Secret.
+        LaptopError: there is no such Secret, or it lacks the key.
+        FileNotFoundError: no cluster was found.
     """
-    return _asked(lambda kube, spaces: _secret(kube, spaces, name, key))
+    encoded = _value(asyncio.run(_data(target, "Secret", name)), name, key)
+    return base64.b64decode(encoded).decode().strip()
 
 
-def _asked(question: Callable[[Kube, list[str]], Coroutine[Any, Any, T]]) -> T:
-    state = State.find()
-    installation = check_alive(state)
+async def _data(target: Target, kind: str, name: str) -> Mapping[str, str]:
+    from tapehouse_operator.backends.kube import Ref
 
-    async def ask() -> T:
-        async with Kube.connect(state.kubeconfig) as kube:
-            return await question(kube, installation.namespaces)
-
-    try:
-        return asyncio.run(ask())
-    except yaml.YAMLError as error:
-        raise LaptopError(f"{state.kubeconfig}: not YAML: {error}") from error
+    async with connected(target) as (kube, namespace):
+        body = await kube.get(Ref("v1", kind, namespace, name))
+    if body is None:
+        raise LaptopError(f"namespace {namespace} has no {kind} {name}; see `tapehouse status`")
+    data: Mapping[str, str] = body.get("data") or {}
+    return data
 
 
-async def _settings(kube: Kube, namespaces: list[str]) -> dict[str, str]:
-    for namespace in namespaces:
-        if found := await kube.get(CONFIG_MAPS, Key(namespace, SETTINGS)):
-            return dict(found.get("data") or {})
-    raise LaptopError(f"no ConfigMap {SETTINGS} in {', '.join(namespaces)}; see `tapehouse status`")
-
-
-async def _config(kube: Kube, namespaces: list[str], name: str, key: str) -> str:
-    for namespace in namespaces:
-        found = await kube.get(CONFIG_MAPS, Key(namespace, name))
-        if found and key in (found.get("data") or {}):
-            return str(found["data"][key])
-    raise LaptopError(f"no ConfigMap {name} with the key {key} in {', '.join(namespaces)}")
-
-
-async def _secret(kube: Kube, namespaces: list[str], name: str, key: str) -> str:
-    for namespace in namespaces:
-        found = await kube.get(SECRETS, Key(namespace, name))
-        if found and key in (found.get("data") or {}):
-            return base64.b64decode(found["data"][key]).decode().strip()
-    raise LaptopError(f"no Secret {name} with the key {key} in {', '.join(namespaces)}")
+def _value(data: Mapping[str, str], name: str, key: str) -> str:
+    if key not in data:
+        raise LaptopError(f"{name} has no key {key}; it has {', '.join(sorted(data)) or 'none'}")
+    return data[key]

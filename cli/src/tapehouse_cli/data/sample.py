@@ -26,21 +26,24 @@ from tapehouse_tape.events import DeclarationError, Invalid
 
 from tapehouse_cli.data import running
 from tapehouse_cli.data.declared import Declared, only
+from tapehouse_cli.target import Target
 
 QUIET = 2.0
 """Seconds without a row after which files have no more."""
 Show = Callable[[bytes, Action], None]
 
 
-def show(feed: str | None, file: Path | None, frames: int, raw: bool, timeout: float) -> None:
+def show(
+    feed: str | None, file: Path | None, frames: int, raw: bool, timeout: float, target: Target
+) -> None:
     """Print frames of a feed that runs here, or of one in a file.
 
     Raises:
         LaptopError: there is no such feed, or its source cannot be reached.
     """
     try:
-        config = read(file) if file else _live(feed or "")
-        shown = take(config, frames, timeout, _raw if raw else _told, _headers(config))
+        config = read(file) if file else _live(feed or "", target)
+        shown = take(config, frames, timeout, _raw if raw else _told, _headers(config, target))
     except (ConfigError, DeclarationError, SpecError) as error:
         raise LaptopError(str(error)) from error
     if shown < frames:
@@ -200,23 +203,23 @@ async def _finished(sampler: _Sampler) -> None:
             await asyncio.wait_for(sampler.done.wait(), QUIET)
 
 
-def _live(feed: str) -> FeedConfig:
+def _live(feed: str, target: Target) -> FeedConfig:
     try:
-        return decoded(running.config(FeedNames(feed).workload, CONFIG_KEY))
+        return decoded(running.config(target, FeedNames(feed).workload, CONFIG_KEY))
     except LaptopError as error:
         raise LaptopError(
-            f"no TradeFeed {feed} runs here ({error}); `kubectl get tradefeeds` lists those that "
+            f"no TradeFeed {feed} runs there ({error}); `kubectl get tradefeeds` lists those that "
             "do, -f takes one from a file"
         ) from error
 
 
-def _headers(config: FeedConfig) -> dict[str, str]:
+def _headers(config: FeedConfig, target: Target) -> dict[str, str]:
     """The handshake's headers, their values read from the cluster's Secrets."""
     source = config.source
     if not isinstance(source, WebSocketSource):
         return {}
     places = {name: path.removeprefix(f"{HEADERS_DIR}/") for name, path in source.headers.items()}
-    return {name: running.secret(*place.split("/", 1)) for name, place in places.items()}
+    return {name: running.secret(target, *place.split("/", 1)) for name, place in places.items()}
 
 
 def _raw(frame: bytes, action: Action) -> None:

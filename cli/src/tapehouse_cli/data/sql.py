@@ -17,19 +17,20 @@ from tapehouse_laptop.errors import LaptopError
 from tapehouse_cli.data import running
 from tapehouse_cli.data.lake import Lake, opened, sentence, statements
 from tapehouse_cli.data.output import FORMATS, Writer
+from tapehouse_cli.target import Target
 
 PROMPT, MORE = "tapehouse> ", "       ... "
 CHUNK = 1000
 
 
-def ask(query: str | None, form: str, catalog: str | None, prefix: str) -> None:
+def ask(query: str | None, form: str, catalog: str | None, prefix: str, target: Target) -> None:
     """Run the statements of `query`, or of standard input where there is none.
 
     Raises:
         LaptopError: a statement is refused, or no catalog answers.
     """
     try:
-        lake, write = _lake(catalog, prefix), FORMATS[form]
+        lake, write = _lake(catalog, prefix, target), FORMATS[form]
         if query is not None:
             for each in statements(query):
                 run(lake, each, write)
@@ -79,10 +80,10 @@ def complete(lines: TextIO | Iterator[str]) -> Iterator[str]:
         yield from statements(pending)
 
 
-def _lake(uri: str | None, prefix: str) -> Lake:
+def _lake(uri: str | None, prefix: str, target: Target) -> Lake:
     if uri:
         return Lake(connect(uri), prefix)
-    settings = running.settings()
+    settings = running.settings(target)
     return Lake(connect(settings["catalogUri"]), settings.get("catalogPrefix", ""))
 
 

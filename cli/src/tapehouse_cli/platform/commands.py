@@ -19,16 +19,20 @@ from tapehouse_laptop.kubeapi import Kube
 from tapehouse_laptop.net import Net
 from tapehouse_laptop.state import State
 from tapehouse_laptop.supervisor import Installation
+from tapehouse_operator.backends.access import load_access
 
 from tapehouse_cli.platform import demo, endpoints, up
 from tapehouse_cli.platform import log_view as logview
 from tapehouse_cli.platform.progress import console as terminal
 from tapehouse_cli.platform.progress import screen, table
-from tapehouse_cli.platform.status_view import Board, component_rows
+from tapehouse_cli.platform.status_view import Row, StatusView, Transitions, component_rows
 from tapehouse_cli.platform.timeline import Timeline
+from tapehouse_cli.target import Target, targeted
 
 DEFAULT_DIRECTORY = "environments/local"
 DEFAULT_TIMEOUT = 600
+CHECK_SECONDS = 5.0
+"""Between two looks at the processes while nothing changes."""
 BACKGROUND = "It goes on in the background; `tapehouse down` stops it."
 DATA = ("data", "flink", "pods", "pki", "run", "logs", "kubeconfig", "installation.json")
 """What `down --data` removes of the state directory."""
@@ -104,7 +108,7 @@ def bring_up(
         if keep:
             console.print(BACKGROUND, highlight=False)
             return
-        _watch(state, console)
+        _watch(state)
     except KeyboardInterrupt:
         if resumed:
             console.print(BACKGROUND, highlight=False)
@@ -123,23 +127,24 @@ def _interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _watch(state: State, console: Console) -> None:
-    """Show what goes on until interrupted or the supervisor ends."""
-    with screen(console) as shown:
-        asyncio.run(_follow(state, console, shown))
+def _watch(state: State) -> None:
+    """Stay until interrupted or the supervisor ends; print only what changes its readiness."""
+    asyncio.run(_follow(state))
 
 
-async def _follow(state: State, console: Console, shown: Any) -> None:
+async def _follow(state: State) -> None:
     installation = up.check_alive(state)
     async with Kube.connect(state.kubeconfig) as kube:
-        board = Board(kube, state, installation.namespaces)
-        async with board.following():
-            # Said only now: before the loop runs, an interrupt would leave it half made.
-            console.print("Ctrl-C stops it.", highlight=False)
+        view = StatusView(kube, state, installation.namespaces)
+        async with view.following():
+            # Printed only now: before the loop runs, an interrupt would leave it half made.
+            click.echo("Ctrl-C stops it. `tapehouse status` shows every resource.")
+            transitions = Transitions(view.everything())
             while True:
+                await view.changed(CHECK_SECONDS)
                 up.check_alive(state)
-                shown.rows(board.everything())
-                await asyncio.sleep(1)
+                for line in transitions.of(view.everything()):
+                    click.echo(f"{time.strftime('%H:%M:%S')} {line}")
 
 
 def _stop(state: State, console: Console) -> None:
@@ -175,25 +180,38 @@ def demo_command(detach: bool, timeout: int) -> None:
 
 
 @click.command()
+@targeted
 @friendly
-def status() -> None:
+def status(cluster: Target) -> None:
     """Show components and resources, and what is not ready."""
-    state, console = State.find(), terminal()
+    console = terminal()
+    width = console.width if console.is_terminal else None
+    for line in table(_status_rows(cluster), width):
+        console.print(line, soft_wrap=True)
+
+
+def _status_rows(cluster: Target) -> list[Row]:
+    state, kubeconfig = State.find(), cluster.found_kubeconfig()
     installation = Installation.read(state)
-    if installation is None or not installation.alive:
-        raise LaptopError(f"nothing runs in {state.root}; start it with `tapehouse up`")
-    if installation.phase == "Running":
-        rows = asyncio.run(_rows(state, installation))
-    else:
-        rows = component_rows(state)
-    console.print(table(rows))
+    here = installation is not None and kubeconfig == str(state.kubeconfig)
+    if installation and here and installation.phase != "Running":
+        return component_rows(state)
+    namespaces = [cluster.namespace] if cluster.namespace else None
+    if installation and here:
+        return asyncio.run(
+            _rows(state.kubeconfig, None, state, namespaces or installation.namespaces)
+        )
+    namespaces = namespaces or [load_access(kubeconfig, cluster.context).namespace]
+    return asyncio.run(_rows(Path(kubeconfig), cluster.context or None, None, namespaces))
 
 
-async def _rows(state: State, installation: Installation) -> list[Any]:
-    async with Kube.connect(state.kubeconfig) as kube:
-        board = Board(kube, state, installation.namespaces)
-        async with board.following():
-            return board.everything()
+async def _rows(
+    kubeconfig: Path, context: str | None, state: State | None, namespaces: list[str]
+) -> list[Row]:
+    async with Kube.connect(kubeconfig, context) as kube:
+        view = StatusView(kube, state, namespaces)
+        async with view.following():
+            return view.everything()
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""Where everything answers: what `info` tells."""
+"""Where everything answers: what `tapehouse info` prints."""
 
 import base64
 from collections.abc import Iterator
@@ -15,6 +15,8 @@ DEVELOPER = "developer"
 """The KafkaUser whose password a person at this machine uses."""
 METRICS_PORT = "metrics"
 QUERY_APP = "query"
+JOBS = "flink/"
+"""Components with several processes of the same names."""
 APP_LABEL = "app.kubernetes.io/name"
 
 
@@ -85,4 +87,9 @@ def _metrics(state: State, pods: list[Manifest]) -> Iterator[tuple[str, str]]:
 
 
 def _pids(state: State) -> dict[str, int]:
-    return {name: pid for row in read_components(state).values() for name, pid in row.pids.items()}
+    """Process ids by name; `flink/NAMESPACE/JOB/jobmanager` for those of a job."""
+    return {
+        f"{row.name}/{name}" if row.name.startswith(JOBS) else name: pid
+        for row in read_components(state).values()
+        for name, pid in row.pids.items()
+    }

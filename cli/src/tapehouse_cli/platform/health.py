@@ -15,7 +15,7 @@ from tapehouse_laptop.state import State
 from tapehouse_laptop.supervisor import Installation
 
 from tapehouse_cli.platform import endpoints, up
-from tapehouse_cli.platform.status_view import Board, Row, component_rows, unready
+from tapehouse_cli.platform.status_view import Row, StatusView, component_rows, unready
 
 SCRAPE_SECONDS = 3.0
 MOMENTS = {
@@ -84,10 +84,10 @@ def look() -> Health:
 async def _look(state: State) -> Health:
     installation = up.check_alive(state)
     async with Kube.connect(state.kubeconfig) as kube:
-        board = Board(kube, state, installation.namespaces)
+        view = StatusView(kube, state, installation.namespaces)
         net = Net.parse(installation.net)
-        async with board.following():
-            rows = tuple(board.everything())
+        async with view.following():
+            rows = tuple(view.everything())
         found = await endpoints.gather(kube, state, net, installation.namespaces)
     texts = await asyncio.to_thread(scrape, found["metrics"])
     silent = tuple(name for name, text in texts.items() if not text)

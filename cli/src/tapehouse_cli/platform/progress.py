@@ -7,13 +7,16 @@ from typing import Protocol, Self
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from tapehouse_cli.platform.status_view import COMPONENT, Row
 from tapehouse_cli.platform.timeline import clock
 
 MESSAGE_LIMIT = 200
+LEAST_MESSAGE = 20
+READY = "READY"
+SPARE_LINES = 2
+"""Below the table: what goes on, and the cursor."""
 WIDTH = 160
 """Of tables that do not go to a terminal."""
 REPEAT_SECONDS = 10.0
@@ -55,6 +58,7 @@ class Panel:
 
     def __init__(self, console: Console) -> None:
         self._started = time.monotonic()
+        self._console = console
         self._live = Live(console=console, refresh_per_second=4, transient=True)
         self._note = Text()
         self._rows: list[Row] = []
@@ -83,7 +87,12 @@ class Panel:
         self.note(_elapsed(self._started), f"{len(rows) - waiting} of {len(rows)} ready")
 
     def _draw(self) -> None:
-        self._live.update(Group(table(self._rows), self._note) if self._rows else self._note)
+        if not self._rows:
+            self._live.update(self._note)
+            return
+        width, height = self._console.size
+        lines = table(self._rows, width, height - SPARE_LINES)
+        self._live.update(Group(*lines, self._note))
 
 
 class Lines:
@@ -134,22 +143,55 @@ def _elapsed(started: float) -> str:
     return clock(time.monotonic() - started)
 
 
-def table(rows: Iterable[Row]) -> Table:
-    """Rows as a table, components apart from resources."""
-    drawn = Table(box=None, pad_edge=False, header_style="bold")
+def table(rows: Iterable[Row], width: int | None, height: int | None = None) -> list[Text]:
+    """Rows as lines of a table: KIND, NAME and READY whole, the message in the rest of the line.
+
+    `width` cuts messages, and puts them on lines of their own where less than `LEAST_MESSAGE`
+    columns are left; None is for output that is no terminal. With `height`, rows that are not
+    ready come first and those that do not fit are counted in the last line.
+    """
+    rows = list(rows)
     ordered = sorted(rows, key=lambda row: row.kind != COMPONENT)
-    drawn.add_column("KIND", no_wrap=True)
-    drawn.add_column("NAME", no_wrap=True, min_width=max((len(r.name) for r in ordered), default=4))
-    drawn.add_column("READY", no_wrap=True, min_width=5)
-    drawn.add_column("MESSAGE", overflow="ellipsis", no_wrap=True, style="dim", ratio=1)
+    hidden = 0
+    if height is not None:
+        ordered.sort(key=lambda row: row.ready)
+        if len(ordered) > height - 1:
+            hidden = len(ordered) - max(1, height - 2)
+            ordered = ordered[:-hidden]
+    cells = [("KIND", "NAME"), *((row.kind, row.name) for row in ordered)]
+    widths = [max(len(cell[column]) for cell in cells) for column in (0, 1)]
+    used = sum(widths) + len(READY) + 6
+    drawn = [Text(_padded("KIND", "NAME", READY, widths) + "MESSAGE", style="bold")]
     for row in ordered:
-        colour = "green" if row.ready else "red" if row.failed else "yellow"
-        mark = Text("True" if row.ready else "False", style=colour)
-        drawn.add_row(row.kind, row.name, mark, Text(brief(row.message)))
+        drawn += _row(row, widths, None if width is None else width - used)
+    if hidden:
+        waiting = sum(not row.ready for row in rows) - sum(not row.ready for row in ordered)
+        more = (
+            f"and {hidden} more, {waiting} of them not ready" if waiting else f"{hidden} more ready"
+        )
+        drawn.append(Text(more, style="dim"))
     return drawn
 
 
-def brief(message: str) -> str:
-    """A message on one line, cut where it gets long."""
+def _row(row: Row, widths: list[int], room: int | None) -> list[Text]:
+    line = Text(_padded(row.kind, row.name, "", widths)[: -len(READY) - 2], no_wrap=True)
+    colour = "green" if row.ready else "red" if row.failed else "yellow"
+    line.append("True" if row.ready else "False", style=colour)
+    message = " ".join(row.message.split())
+    if not message:
+        return [line]
+    if room is None or room >= LEAST_MESSAGE:
+        line.append("  " if not row.ready else "   ")
+        line.append(message if room is None else brief(message, room), style="dim")
+        return [line]
+    return [line, Text(f"  {message}", style="dim")]
+
+
+def _padded(kind: str, name: str, ready: str, widths: list[int]) -> str:
+    return f"{kind:<{widths[0]}}  {name:<{widths[1]}}  {ready:<{len(READY)}}  "
+
+
+def brief(message: str, limit: int = MESSAGE_LIMIT) -> str:
+    """A message on one line, cut where it gets longer than `limit`."""
     line = " ".join(message.split())
-    return line if len(line) <= MESSAGE_LIMIT else f"{line[: MESSAGE_LIMIT - 2]} …"
+    return line if len(line) <= limit else f"{line[: limit - 2]} …"

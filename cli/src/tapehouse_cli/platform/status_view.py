@@ -1,6 +1,7 @@
-"""What is going on in an installation, as rows: components, resources, Pods in trouble."""
+"""The state of an installation as rows: components, resources, failing Pods."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ DEPLOYMENTS = Resource("apps/v1", "Deployment", "deployments")
 COMPONENT = "component"
 CLOSING_SECONDS = 3.0
 """A watch that does not end when told must not keep the command from ending."""
+SETTLE_SECONDS = 1.0
 QUIET_REASONS = {"ContainerCreating", "PodInitializing"}
 
 
@@ -51,16 +53,45 @@ def component_rows(state: State) -> list[Row]:
     ]
 
 
-class Board:
+class Transitions:
+    """Readiness as last seen, to print only what changes it."""
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self._ready = {(row.kind, row.name): row.ready for row in rows}
+
+    def of(self, rows: Iterable[Row]) -> list[str]:
+        """One line for each row that is new, or became ready or not ready."""
+        seen = {(row.kind, row.name): row for row in rows}
+        lines = [
+            f"{row.kind} {row.name}: {'ready' if row.ready else 'not ready'} {row.message}".strip()
+            for key, row in seen.items()
+            if self._ready.get(key) is not row.ready
+        ]
+        lines += [f"{kind} {name}: gone" for kind, name in self._ready.keys() - seen.keys()]
+        self._ready = {key: row.ready for key, row in seen.items()}
+        return lines
+
+
+class StatusView:
     """A live view of the resources of some namespaces."""
 
-    def __init__(self, kube: Kube, state: State, namespaces: Iterable[str]) -> None:
+    def __init__(self, kube: Kube, state: State | None, namespaces: Iterable[str]) -> None:
         self._state = state
         self._namespaces = set(namespaces)
         self._mirrors = {
             (each.api_version, each.kind): Mirror(kube, each) for each in known_resources().values()
         }
         self._pods = Mirror(kube, PODS)
+        self._changed = asyncio.Event()
+        for mirror in (*self._mirrors.values(), self._pods):
+            mirror.on_change(lambda *_: self._changed.set())
+
+    async def changed(self, timeout: float) -> None:
+        """Return a second after a change, so that what changes together is one; or at `timeout`."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._changed.wait(), timeout)
+            await asyncio.sleep(SETTLE_SECONDS)
+        self._changed.clear()
 
     @asynccontextmanager
     async def following(self) -> AsyncIterator[None]:
@@ -77,7 +108,7 @@ class Board:
 
     def rows(self, wanted: Iterable[Manifest]) -> list[Row]:
         """Components, then the `wanted` objects, Flink deployments and Pods in trouble."""
-        rows = component_rows(self._state)
+        rows = component_rows(self._state) if self._state else []
         rows += [self._row(item) for item in wanted if reports(item)]
         rows += [
             _row_of(item, item)
@@ -108,7 +139,7 @@ def _row_of(wanted: Manifest, live: Manifest | None) -> Row:
 
 
 def pod_trouble(pod: Manifest) -> Iterator[Row]:
-    """A row for each container that waits for a reason worth telling."""
+    """A row for each container that waits for a reason worth showing."""
     status = pod.get("status") or {}
     if status.get("phase") == "Failed":
         return

@@ -25,10 +25,9 @@ from tapehouse_laptop.state import State
 from tapehouse_laptop.supervisor import STOP_TIMEOUT, Installation
 
 from tapehouse_cli.platform.progress import Screen
-from tapehouse_cli.platform.status_view import Board, Row, component_rows, unready
+from tapehouse_cli.platform.status_view import Row, StatusView, component_rows, unready
 from tapehouse_cli.platform.timeline import Timeline
 
-FIELD_MANAGER = "tapehouse-up"
 POLL = 0.3
 SETTLE_SECONDS = 2.0
 """All must be ready for so long: what an earlier run reported is corrected by then."""
@@ -76,9 +75,9 @@ class Up:
         self.screen.note("apply", str(self.directory))
         await asyncio.to_thread(apply, self.directory, programs, self.state)
         async with Kube.connect(self.state.kubeconfig) as kube:
-            board = Board(kube, self.state, directory.namespaces)
-            async with board.following():
-                await self._ready(board, directory, deadline)
+            view = StatusView(kube, self.state, directory.namespaces)
+            async with view.following():
+                await self._ready(view, directory, deadline)
         return installation
 
     def _start(self, directory: Directory, net: Net) -> Installation:
@@ -117,10 +116,10 @@ class Up:
             self._check_time(deadline, rows)
             await asyncio.sleep(POLL)
 
-    async def _ready(self, board: Board, directory: Directory, deadline: float) -> None:
+    async def _ready(self, view: StatusView, directory: Directory, deadline: float) -> None:
         since: float | None = None
         while True:
-            rows = board.rows(directory.manifests)
+            rows = view.rows(directory.manifests)
             self._show(rows)
             if unready(rows):
                 since = None
@@ -160,15 +159,17 @@ def prepare(progress: Progress) -> Binaries:
 
 
 def apply(directory: Path, programs: Binaries, state: State) -> None:
-    """Server-side apply of a directory; what it says wins over what others have set.
+    """Apply a directory as the user does with `kubectl apply`; its fields win over other writers.
+
+    Client-side: kubectl then finds its own record of what was applied, so that the user's next
+    `kubectl apply` warns of nothing and removes what is no longer in the files.
 
     Raises:
         LaptopError: a resource is refused, with the API server's own words.
     """
     how = "-k" if (directory / KUSTOMIZATION).exists() else "-f"
-    options = ["--server-side", "--force-conflicts", f"--field-manager={FIELD_MANAGER}"]
     done = subprocess.run(
-        [programs["kubectl"], "--kubeconfig", state.kubeconfig, "apply", *options, how, directory],
+        [programs["kubectl"], "--kubeconfig", state.kubeconfig, "apply", how, directory],
         capture_output=True,
         text=True,
         timeout=120,

@@ -4,16 +4,15 @@ What a command needs is imported when it runs: `--help` must not wait for it.
 """
 
 import asyncio
-import functools
 import json
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from tapehouse_cli.resources.target import Place
+from tapehouse_cli.target import Target, targeted
 
 if TYPE_CHECKING:
     from tapehouse_operator.kinds.contract import Key
@@ -21,21 +20,7 @@ if TYPE_CHECKING:
     from tapehouse_cli.resources.snapshot import Snapshot
 
 T = TypeVar("T")
-P = ParamSpec("P")
 TARGET = click.argument("target", metavar="KIND/NAME")
-
-
-def placed(command: Callable[P, T]) -> Callable[..., T]:
-    """The options of kubectl that say where: they become the argument `place`."""
-
-    @click.option("--namespace", "-n", default="", metavar="NS", help="Not the context's.")
-    @click.option("--context", default="", metavar="NAME", help="Not the current one.")
-    @click.option("--kubeconfig", default="", metavar="FILE", help="Not $KUBECONFIG.")
-    @functools.wraps(command)
-    def inner(*args: Any, namespace: str, context: str, kubeconfig: str, **rest: Any) -> T:
-        return command(*args, place=Place(namespace, context, kubeconfig), **rest)  # type: ignore[arg-type]
-
-    return inner
 
 
 @click.command()
@@ -43,8 +28,8 @@ def placed(command: Callable[P, T]) -> Callable[..., T]:
 @click.option("--catalog", metavar="URI", default="", help="Not the environment's address.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.option("--detailed-exitcode", is_flag=True, help="Status 2 when something would change.")
-@placed
-def plan(path: Path, catalog: str, as_json: bool, detailed_exitcode: bool, place: Place) -> None:
+@targeted
+def plan(path: Path, catalog: str, as_json: bool, detailed_exitcode: bool, cluster: Target) -> None:
     """Show what applying PATH would change, restart or lose.
 
     For each resource, and for those that follow: its class of change (none, in place, restart,
@@ -57,7 +42,7 @@ def plan(path: Path, catalog: str, as_json: bool, detailed_exitcode: bool, place
     from tapehouse_cli.resources.plan import lines
     from tapehouse_cli.resources.planning import plan_everywhere
 
-    plans = asyncio.run(plan_everywhere(place, read_documents(path), catalog))
+    plans = asyncio.run(plan_everywhere(cluster, read_documents(path), catalog))
     if as_json:
         click.echo(json.dumps([one.document() for one in plans], indent=2, default=str))
     else:
@@ -70,12 +55,12 @@ def plan(path: Path, catalog: str, as_json: bool, detailed_exitcode: bool, place
 
 @click.command()
 @TARGET
-@placed
-def history(target: str, place: Place) -> None:
+@targeted
+def history(target: str, cluster: Target) -> None:
     """Show revisions of a resource and their differences."""
     from tapehouse_cli.resources import verbs
 
-    rows = _on_snapshot(place, lambda s: verbs.history(s, _key(s, target)))
+    rows = _on_snapshot(cluster, lambda s: verbs.history(s, _key(s, target)))
     if not rows:
         click.echo(f"no revision of {target} has been accepted yet")
     for row in rows:
@@ -88,12 +73,12 @@ def history(target: str, place: Place) -> None:
 @click.command()
 @TARGET
 @click.argument("number", type=int)
-@placed
-def rollback(target: str, number: int, place: Place) -> None:
+@targeted
+def rollback(target: str, number: int, cluster: Target) -> None:
     """Restore the spec of revision NUMBER as a new revision."""
     from tapehouse_cli.resources import verbs
 
-    _on_snapshot(place, lambda s: verbs.rollback(s, _key(s, target), number))
+    _on_snapshot(cluster, lambda s: verbs.rollback(s, _key(s, target), number))
     click.echo(
         f"{target} has the spec of revision {number}; the next one that is applied replaces it"
     )
@@ -101,35 +86,35 @@ def rollback(target: str, number: int, place: Place) -> None:
 
 @click.command()
 @TARGET
-@placed
-def suspend(target: str, place: Place) -> None:
+@targeted
+def suspend(target: str, cluster: Target) -> None:
     """Stop a resource's workload and keep everything else."""
-    _set_suspended(target, place, suspended=True)
+    _set_suspended(target, cluster, suspended=True)
 
 
 @click.command()
 @TARGET
-@placed
-def resume(target: str, place: Place) -> None:
+@targeted
+def resume(target: str, cluster: Target) -> None:
     """Resume a suspended workload where it stopped."""
-    _set_suspended(target, place, suspended=False)
+    _set_suspended(target, cluster, suspended=False)
 
 
 @click.command()
 @TARGET
-@placed
-def repair(target: str, place: Place) -> None:
+@targeted
+def repair(target: str, cluster: Target) -> None:
     """Restart a CommitStalled job from its last commit."""
     from tapehouse_cli.resources.repair import repair as start_again
 
-    path = _on_snapshot(place, lambda s: start_again(s, _key(s, target)))
+    path = _on_snapshot(cluster, lambda s: start_again(s, _key(s, target)))
     click.echo(f"{target} starts again from {path}")
 
 
 @click.command()
 @TARGET
-@placed
-def why(target: str, place: Place) -> None:
+@targeted
+def why(target: str, cluster: Target) -> None:
     """Show the chain of causes why a resource is not Ready."""
     from tapehouse_cli.resources.graph import build_graph
     from tapehouse_cli.resources.why import causes
@@ -137,7 +122,7 @@ def why(target: str, place: Place) -> None:
     async def answer(snapshot: "Snapshot") -> list[str]:
         return await causes(snapshot, await build_graph(snapshot), _key(snapshot, target))
 
-    click.echo("\n".join(_on_snapshot(place, answer)))
+    click.echo("\n".join(_on_snapshot(cluster, answer)))
 
 
 FORMATS = ("text", "dot", "mermaid", "svg")
@@ -146,12 +131,12 @@ FORMATS = ("text", "dot", "mermaid", "svg")
 @click.command(name="graph")
 @click.option("--output", "-o", metavar="FILE", help="An SVG picture, or .dot, .mmd by its name.")
 @click.option("--format", "form", type=click.Choice(FORMATS), help="Of what is printed or written.")
-@placed
-def show_graph(output: str | None, form: str | None, place: Place) -> None:
+@targeted
+def show_graph(output: str | None, form: str | None, cluster: Target) -> None:
     """Draw feeds, topics, jobs and tables with their state."""
     from tapehouse_cli.resources import graph, pictures
 
-    built = _on_snapshot(place, graph.build_graph)
+    built = _on_snapshot(cluster, graph.build_graph)
     form = form or pictures.format_of(output)
     text = "\n".join(graph.tree(built)) if form == "text" else pictures.draw(built, form)
     if output and output != "-":
@@ -161,10 +146,10 @@ def show_graph(output: str | None, form: str | None, place: Place) -> None:
         click.echo(text)
 
 
-def _set_suspended(target: str, place: Place, *, suspended: bool) -> None:
+def _set_suspended(target: str, cluster: Target, *, suspended: bool) -> None:
     from tapehouse_cli.resources import verbs
 
-    changed = _on_snapshot(place, lambda s: verbs.set_suspended(s, _key(s, target), suspended))
+    changed = _on_snapshot(cluster, lambda s: verbs.set_suspended(s, _key(s, target), suspended))
     word = "suspended" if suspended else "not suspended"
     click.echo(f"{target} {'is' if changed else 'was'} {word}{'' if changed else ' already'}")
 
@@ -175,14 +160,14 @@ def _key(snapshot: "Snapshot", target: str) -> "Key":
     return find_key(tuple(snapshot.kinds.values()), target, snapshot.namespace)
 
 
-def _on_snapshot(place: Place, act: Callable[["Snapshot"], Coroutine[Any, Any, T]]) -> T:
+def _on_snapshot(cluster: Target, act: Callable[["Snapshot"], Coroutine[Any, Any, T]]) -> T:
     from tapehouse_operator.kinds import KINDS
 
     from tapehouse_cli.resources.snapshot import Snapshot
-    from tapehouse_cli.resources.target import connected
+    from tapehouse_cli.target import connected
 
     async def run() -> T:
-        async with connected(place) as (kube, where):
+        async with connected(cluster) as (kube, where):
             return await act(await Snapshot(kube, KINDS, where).load())
 
     return asyncio.run(run())

@@ -18,8 +18,8 @@ from typing import Any
 
 import click
 
-from tapehouse_cli.resources.commands import placed
-from tapehouse_cli.resources.target import Place, connected
+from tapehouse_cli.names import no_such
+from tapehouse_cli.target import Target, connected, targeted
 
 PROGRAM = "tapehouse-feed"
 VERBS = ("list", "show", "replay", "purge")
@@ -28,18 +28,20 @@ VERBS = ("list", "show", "replay", "purge")
 @click.command()
 @click.argument("feed")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-@placed
-def gaps(feed: str, as_json: bool, place: Place) -> None:
+@targeted
+def gaps(feed: str, as_json: bool, cluster: Target) -> None:
     """Show missing and late sequence numbers of FEED.
 
     Status 0 when none is missing, 1 when some are.
     """
     from tapehouse_operator.emit.feed import REPORT_KEY, FeedNames
 
-    data = asyncio.run(_data(place, "ConfigMap", FeedNames(feed).report, feed))
+    data = asyncio.run(_data(cluster, "ConfigMap", FeedNames(feed).report, feed))
     text = data.get(REPORT_KEY)
     if not text:
-        raise click.ClickException(f"feed {feed} has told nothing yet; is its bridge running?")
+        raise click.ClickException(
+            f"feed {feed} has not reported yet; see `tapehouse why tf/{feed}`"
+        )
     report = json.loads(text)
     click.echo(text if as_json else "\n".join(_lines(feed, report)))
     if report["openGaps"]:
@@ -68,8 +70,8 @@ def _numbers(gap: Mapping[str, Any]) -> str:
 @click.argument("verb", type=click.Choice(VERBS))
 @click.argument("feed")
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
-@placed
-def deadletters(verb: str, feed: str, options: tuple[str, ...], place: Place) -> None:
+@targeted
+def deadletters(verb: str, feed: str, options: tuple[str, ...], cluster: Target) -> None:
     """List, show, replay or purge dead letters of FEED.
 
     \b
@@ -84,26 +86,35 @@ def deadletters(verb: str, feed: str, options: tuple[str, ...], place: Place) ->
     from tapehouse_operator.emit.feed import CONFIG_KEY, FeedNames
 
     name = FeedNames(feed).workload
-    config = asyncio.run(_data(place, "ConfigMap", name, feed))[CONFIG_KEY]
+    config = asyncio.run(_data(cluster, "ConfigMap", name, feed))[CONFIG_KEY]
     if _is_here(json.loads(config)["kafka"]["bootstrap.servers"]):
-        sys.exit(_run_here(verb, options, config, asyncio.run(_password(place, name, feed))))
-    sys.exit(_run_there(verb, options, name, place))
+        sys.exit(_run_here(verb, options, config, asyncio.run(_password(cluster, name, feed))))
+    sys.exit(_run_there(verb, options, name, cluster))
 
 
-async def _data(place: Place, kind: str, name: str, feed: str) -> Mapping[str, str]:
-    from tapehouse_operator.backends.kube import Ref
+async def _data(cluster: Target, kind: str, name: str, feed: str) -> Mapping[str, str]:
+    from tapehouse_operator.backends.kube import Ref, Scope
+    from tapehouse_operator.names import API_VERSION
 
-    async with connected(place) as (kube, namespace):
+    async with connected(cluster) as (kube, namespace):
         body = await kube.get(Ref("v1", kind, namespace, name))
+        if body is None:
+            feeds = [
+                str(item["metadata"]["name"])
+                async for page in kube.list(Scope(API_VERSION, "TradeFeed", namespace))
+                for item in page.items
+            ]
+    if body is None and feed not in feeds:
+        raise click.ClickException(no_such("TradeFeed", feed, f"namespace {namespace}", feeds))
     if body is None:
-        remedy = "is it accepted? see `tapehouse why`"
-        raise click.ClickException(f"{kind} {name} of feed {feed} is not in {namespace}; {remedy}")
+        remedy = f"is it accepted? see `tapehouse why tradefeed/{feed}`"
+        raise click.ClickException(f"feed {feed} has no {kind} {name} yet; {remedy}")
     data: Mapping[str, str] = body.get("data") or {}
     return data
 
 
-async def _password(place: Place, name: str, feed: str) -> str:
-    secret = await _data(place, "Secret", name, feed)
+async def _password(cluster: Target, name: str, feed: str) -> str:
+    secret = await _data(cluster, "Secret", name, feed)
     return base64.b64decode(secret["password"]).decode()
 
 
@@ -129,7 +140,7 @@ def _run_here(verb: str, options: tuple[str, ...], config: str, password: str) -
         return subprocess.run(command, env=environment, check=False).returncode
 
 
-def _run_there(verb: str, options: tuple[str, ...], name: str, place: Place) -> int:
+def _run_there(verb: str, options: tuple[str, ...], name: str, cluster: Target) -> int:
     from tapehouse_operator.emit.feed import CONFIG_KEY
     from tapehouse_operator.emit.manifests import CONFIG_DIR
 
@@ -137,9 +148,9 @@ def _run_there(verb: str, options: tuple[str, ...], name: str, place: Place) -> 
     if kubectl is None:
         raise click.ClickException("kubectl is not on the PATH; it is needed to enter the Pod")
     where = {
-        "--namespace": place.namespace,
-        "--context": place.context,
-        "--kubeconfig": place.kubeconfig,
+        "--namespace": cluster.namespace,
+        "--context": cluster.context,
+        "--kubeconfig": cluster.found_kubeconfig(),
     }
     asked = [part for option, value in where.items() if value for part in (option, value)]
     inside = [PROGRAM, "deadletters", verb, f"{CONFIG_DIR}/{CONFIG_KEY}", *options]

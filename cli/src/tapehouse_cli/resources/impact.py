@@ -10,6 +10,7 @@ from tapehouse_operator.backends.kube import Body
 from tapehouse_operator.emit import flink
 from tapehouse_operator.emit.core import ObjectKey, Table, TableState
 from tapehouse_operator.emit.evolution import changes
+from tapehouse_operator.emit.iceberg import property_changes
 from tapehouse_operator.emit.job import JOB_KEY
 from tapehouse_operator.emit.tables import TABLE_KEY
 
@@ -63,10 +64,10 @@ def table_changes(live: TableState, wanted: Table) -> tuple[str, ...]:
     """How one table changes, a line each; one without UUID is known by its declaration only."""
     if not live.exists:
         return (f"+ table with {len(wanted.columns)} columns",)
+    known = property_changes(live.properties, wanted.properties) if live.uuid else {}
     properties = (
         f"~ property {name}: {live.properties.get(name, 'unset')} → {value}"
-        for name, value in wanted.properties.items()
-        if live.uuid and live.properties.get(name) != value
+        for name, value in known.items()
     )
     return (*changes(live, wanted), *properties)
 

@@ -13,7 +13,7 @@ from tapehouse_operator.ports import Catalog
 
 from tapehouse_cli.resources.dry_run import Rehearsal
 from tapehouse_cli.resources.plan import Plan, make_plans
-from tapehouse_cli.resources.target import Place, connected
+from tapehouse_cli.target import Target, connected
 
 CATALOG_TIMEOUT = 10.0
 """Seconds for the catalog to answer; a plan goes on without it."""
@@ -21,16 +21,16 @@ SETTINGS_KEY = ObjectKey("v1", "ConfigMap", SETTINGS)
 
 
 async def plan_everywhere(
-    place: Place, documents: Sequence[Mapping[str, Any]], catalog: str = ""
+    cluster: Target, documents: Sequence[Mapping[str, Any]], catalog: str = ""
 ) -> list[Plan]:
-    """What applying `documents` would do, each in its own namespace or in that of `place`.
+    """What applying `documents` would do, each in its own namespace or in that of `cluster`.
 
     `catalog` is the URI at which the Iceberg catalog is reached from here.
     """
-    async with connected(place) as (kube, namespace):
+    async with connected(cluster) as (kube, namespace):
         groups: dict[str, list[Mapping[str, Any]]] = {}
         for document in documents:
-            named = place.namespace or document["metadata"].get("namespace") or namespace
+            named = cluster.namespace or document["metadata"].get("namespace") or namespace
             groups.setdefault(named, []).append(document)
         return [
             plan

@@ -16,6 +16,8 @@ from tapehouse_operator.kinds.contract import Key, Observed, Subject
 from tapehouse_operator.names import API_VERSION, LABEL_OWNER, SETTINGS, owner_label
 from tapehouse_operator.rollout import REVISION_API, REVISION_KIND
 
+from tapehouse_cli.names import no_such
+
 IDENTITY = ("apiVersion", "kind", "metadata", "spec")
 """Of a resource's body, what its author wrote."""
 
@@ -75,6 +77,11 @@ class Snapshot:
             finalizers=tuple(meta.get("finalizers") or ()),
             deleting_since=meta.get("deletionTimestamp") or "",
         )
+
+    def missing(self, key: Key) -> str:
+        """The error for a resource that does not exist."""
+        known = (other.name for other in self.bodies if other.kind == key.kind)
+        return no_such(key.kind, key.name, f"namespace {key.namespace}", known)
 
     def children(self, key: Key) -> Mapping[ObjectKey, Observed]:
         """See `ports.Backend`."""

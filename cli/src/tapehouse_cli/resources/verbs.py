@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from tapehouse_operator.backends.kube import Body, Ref
@@ -42,10 +43,20 @@ def find_key(kinds: Sequence[AnyKind], text: str, namespace: str) -> Key:
         ValueError: it is none of these.
     """
     word, _, name = text.partition("/")
-    for kind in kinds:
-        model = kind.model
-        if word.lower() in (model.__name__.lower(), model.names.plural, model.names.short) and name:
-            return Key(model.__name__, namespace, name)
+    spellings = {
+        spelling: kind.model.__name__
+        for kind in kinds
+        for spelling in (
+            kind.model.__name__.lower(),
+            kind.model.names.plural,
+            kind.model.names.short,
+        )
+    }
+    if name and (kind_name := spellings.get(word.lower())):
+        return Key(kind_name, namespace, name)
+    near = get_close_matches(word.lower(), spellings, n=1)
+    if name and near:
+        raise ValueError(f"{text}: there is no kind {word}; did you mean {near[0]}/{name}?")
     known = ", ".join(f"{k.model.__name__.lower()} ({k.model.names.short})" for k in kinds)
     raise ValueError(f"{text}: KIND/NAME is expected, where KIND is one of {known}")
 
@@ -108,10 +119,7 @@ async def set_suspended(snapshot: Snapshot, key: Key, suspended: bool) -> bool:
 def _subject(snapshot: Snapshot, key: Key) -> Subject:
     subject = snapshot.subject(key)
     if subject is None:
-        there = ", ".join(sorted(k.name for k in snapshot.bodies if k.kind == key.kind)) or "none"
-        raise ValueError(
-            f"there is no {key.kind} {key.name} in namespace {key.namespace}; there: {there}"
-        )
+        raise ValueError(snapshot.missing(key))
     return subject
 
 

@@ -17,7 +17,7 @@ async def causes(snapshot: Snapshot, graph: Graph, key: Key) -> list[str]:
         ValueError: there is no such resource.
     """
     if key not in graph.nodes:
-        raise ValueError(f"there is no {key.kind} {key.name} in namespace {key.namespace}")
+        raise ValueError(snapshot.missing(key))
     return [line async for line in _causes(snapshot, graph, key, "", set())]
 
 

@@ -23,7 +23,13 @@ from pyiceberg.transforms import VoidTransform, parse_transform
 
 from tapehouse_operator.api.icetypes import IceType, ListOf, MapOf, Primitive, StructOf, parse_type
 from tapehouse_operator.emit.core import Column, Table
-from tapehouse_operator.emit.iceberg import SortTerm, Transform, sort_term, transform
+from tapehouse_operator.emit.iceberg import (
+    SortTerm,
+    Transform,
+    property_changes,
+    sort_term,
+    transform,
+)
 
 _PRIMITIVES: dict[str, type[ice.PrimitiveType]] = {
     "boolean": ice.BooleanType,
@@ -39,7 +45,6 @@ _PRIMITIVES: dict[str, type[ice.PrimitiveType]] = {
     "uuid": ice.UUIDType,
     "binary": ice.BinaryType,
 }
-_FORMAT_VERSION = "format-version"
 Path = tuple[str, ...]
 
 
@@ -257,12 +262,7 @@ def _evolve_sort(txn: Transaction, wanted: Sequence[str]) -> None:
 
 
 def _evolve_properties(txn: Transaction, wanted: Table) -> None:
-    live = txn.table_metadata
-    changed = {
-        name: value
-        for name, value in wanted.properties.items()
-        if name != _FORMAT_VERSION and live.properties.get(name) != value
-    }
+    changed = property_changes(txn.table_metadata.properties, wanted.properties)
     if changed:
         txn.set_properties(changed)
 

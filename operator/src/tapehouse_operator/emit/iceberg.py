@@ -18,6 +18,8 @@ PROPERTIES: Mapping[str, str] = {
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "20",
 }
+AT_CREATION = frozenset({"format-version"})
+"""Properties that a catalog takes when it creates a table and does not list afterwards."""
 OWNER_PROPERTY = "tapehouse.owner"
 """`<namespace>/<resource>` of the LakehouseTable that may change the table."""
 KEY_PROPERTY = "tapehouse.key"
@@ -56,6 +58,15 @@ TRANSFORM_FORM = (
     "a column, year(column), month(column), day(column), hour(column), bucket(16, column) "
     "or truncate(8, column)"
 )
+
+
+def property_changes(live: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]:
+    """The properties to set on a table that exists, by name."""
+    return {
+        name: value
+        for name, value in wanted.items()
+        if name not in AT_CREATION and live.get(name) != value
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ from typing import Any
 
 DIRECTORY = ".tapehouse"
 HOME_VARIABLE = "TAPEHOUSE_HOME"
+INSTALLATION = "installation.json"
+"""What runs here, as the supervisor writes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +21,16 @@ class State:
 
     @classmethod
     def find(cls) -> "State":
-        """`$TAPEHOUSE_HOME`, else `.tapehouse` in the working directory."""
-        given = os.environ.get(HOME_VARIABLE)
-        return cls((Path(given) if given else Path.cwd() / DIRECTORY).absolute())
+        """`$TAPEHOUSE_HOME`, else the nearest `.tapehouse` from the working directory upwards.
+
+        Where there is none, the one that `up` would create in the working directory.
+        """
+        if given := os.environ.get(HOME_VARIABLE):
+            return cls(Path(given).absolute())
+        here = Path.cwd()
+        candidates = (each / DIRECTORY for each in (here, *here.parents))
+        found = (each for each in candidates if (each / INSTALLATION).exists())
+        return cls(next(found, here / DIRECTORY))
 
     @property
     def kubeconfig(self) -> Path:

@@ -33,7 +33,7 @@ from tapehouse_laptop.net import Net
 from tapehouse_laptop.node import controller as node
 from tapehouse_laptop.processes import running, sweep
 from tapehouse_laptop.services import Keeper, Service, answers
-from tapehouse_laptop.state import State, read_json, write_json
+from tapehouse_laptop.state import INSTALLATION, State, read_json, write_json
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ class Installation:
     @staticmethod
     def path(state: State) -> Path:
         """Where it is written."""
-        return state.root / "installation.json"
+        return state.root / INSTALLATION
 
     @classmethod
     def read(cls, state: State) -> "Installation | None":
@@ -133,10 +133,11 @@ class Supervisor:
 
     async def _serve(self, programs: Binaries, net: Net) -> Kube:
         """An API server that knows all kinds and namespaces."""
-        plane = ControlPlane(self.state, net, programs, self.components)
+        home = self.installation.namespaces[0]
+        plane = ControlPlane(self.state, net, programs, self.components, home)
         context = given.given_context()
         if context:
-            given.adopt(context, self.state, programs["kubectl"])
+            given.adopt(context, self.state, programs["kubectl"], home)
         else:
             self._stops.append(plane.stop)
             await plane.serve()

@@ -4,6 +4,8 @@ import os
 import subprocess
 from pathlib import Path
 
+import yaml
+
 from tapehouse_laptop.errors import LaptopError
 from tapehouse_laptop.state import State, write_atomically
 
@@ -15,8 +17,8 @@ def given_context() -> str | None:
     return os.environ.get(CONTEXT_VARIABLE) or None
 
 
-def adopt(context: str, state: State, kubectl: Path) -> None:
-    """Write the installation's kubeconfig for a context of the user's.
+def adopt(context: str, state: State, kubectl: Path, namespace: str) -> None:
+    """Write the installation's kubeconfig for a context of the user's, in `namespace`.
 
     Raises:
         LaptopError: there is no such context.
@@ -30,4 +32,7 @@ def adopt(context: str, state: State, kubectl: Path) -> None:
     )
     if done.returncode:
         raise LaptopError(f"{CONTEXT_VARIABLE}={context}: {done.stderr.strip()}")
-    write_atomically(state.kubeconfig, done.stdout)
+    config = yaml.safe_load(done.stdout)
+    for entry in config["contexts"]:
+        entry["context"]["namespace"] = namespace
+    write_atomically(state.kubeconfig, yaml.safe_dump(config, sort_keys=False))

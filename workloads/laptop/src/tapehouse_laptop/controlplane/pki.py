@@ -70,22 +70,24 @@ class Pki:
         pem = certificate.public_bytes(serialization.Encoding.PEM)
         write_atomically(self.file(f"{name}.crt"), pem)
 
-    def kubeconfig(self, server: str, client: Identity) -> str:
+    def kubeconfig(self, server: str, client: Identity, namespace: str = "default") -> str:
         """A kubeconfig, as YAML, with the certificate inline."""
         user = {
             "client-certificate-data": self._encoded(f"{client.name}.crt"),
             "client-key-data": self._encoded(f"{client.name}.key"),
         }
-        return kubeconfig(server, self._encoded("ca.crt"), client.name, user)
+        return kubeconfig(server, self._encoded("ca.crt"), client.name, user, namespace)
 
     def _encoded(self, name: str) -> str:
         return base64.b64encode(self.file(name).read_bytes()).decode()
 
 
-def kubeconfig(server: str, authority: str, name: str, user: dict[str, str]) -> str:
+def kubeconfig(
+    server: str, authority: str, name: str, user: dict[str, str], namespace: str = "default"
+) -> str:
     """A kubeconfig, as YAML; `authority` is the CA's certificate in base64."""
     cluster = {"server": server, "certificate-authority-data": authority}
-    context = {"cluster": "tapehouse", "user": name}
+    context = {"cluster": "tapehouse", "user": name, "namespace": namespace}
     return yaml.safe_dump(
         {
             "apiVersion": "v1",

@@ -48,6 +48,8 @@ class ControlPlane:
     net: Net
     binaries: Binaries
     components: Components
+    namespace: str = "default"
+    """The namespace of the administrator's kubeconfig."""
     _keepers: list[Keeper] = field(default_factory=list)
 
     @property
@@ -79,7 +81,8 @@ class ControlPlane:
         """
         self.state.ensure()
         self._pki.ensure(self.net.control_plane)
-        write_atomically(self.state.kubeconfig, self._pki.kubeconfig(self.server, pki.ADMIN))
+        admin = self._pki.kubeconfig(self.server, pki.ADMIN, self.namespace)
+        write_atomically(self.state.kubeconfig, admin)
         for client in (pki.CONTROLLER_MANAGER, pki.SCHEDULER):
             write_atomically(self._kubeconfig_of(client), self._pki.kubeconfig(self.server, client))
         await self._start(self._etcd())
