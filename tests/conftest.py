@@ -18,13 +18,30 @@ EXPENSIVE = ("apiserver", "platform")
 LOCAL = "tests/local/"
 
 
+LIMITS = {"e2e": 7200, "local": 1200, "api": 900}
+"""Seconds for one test by its marker, fixtures included: the first may start a whole platform."""
+LIMIT = 180
+"""Seconds for a test without such a marker."""
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of one expensive fixture run together, in any order among themselves.
+    """Every test has a time limit, and tests of one expensive fixture run together.
 
     Otherwise a whole platform would idle beside every other test.
     """
+    for item in items:
+        if item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(time_limit(item)))
     items.sort(key=_expense)
+
+
+def time_limit(item: pytest.Item) -> int:
+    """The largest limit among the test's markers and shared fixtures."""
+    limits = [limit for name, limit in LIMITS.items() if item.get_closest_marker(name)]
+    if _expense(item):
+        limits.append(LIMITS["local"])
+    return max(limits, default=LIMIT)
 
 
 def _expense(item: pytest.Item) -> int:

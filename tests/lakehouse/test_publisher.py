@@ -20,7 +20,7 @@ TABLES = ("bronze.trades", "bronze.quotes")
 BRANCH = "rev-00001"
 
 
-class Told:
+class Recorder:
     """Results as the operator would read them; counts writes."""
 
     def __init__(self):
@@ -60,13 +60,22 @@ class Bench:
     """A publisher stepped by hand on its own clock."""
 
     def __init__(self, lake: Lake):
-        self.lake, self.told, self.metrics, self.now = lake, Told(), Metrics(), 0.0
+        self.lake, self.results, self.metrics, self.now = lake, Recorder(), Metrics(), 0.0
+        self.ahead_ms = 0
         self.world = world()
-        self.publisher = Publisher(lake, self.told, self.metrics)
+        self.publisher = Publisher(lake, self.results, self.metrics, self.clock_ms)
 
     def steps(self, count=4):
         for _ in range(count):
             self.now = max(self.publisher.step(self.world, self.now), self.now + 0.01)
+
+    def clock_ms(self):
+        """The catalog's commits have real times, so this clock is the real one, set ahead."""
+        return time.time_ns() // 10**6 + self.ahead_ms
+
+    def checkpoint(self, directory, job, number):
+        """A checkpoint that completes now, by this clock."""
+        return kept(directory, job, number, at=self.clock_ms() / 1000)
 
     def mains(self):
         return {t: flink.rows(self.lake, t) for t in TABLES}
@@ -90,19 +99,19 @@ def both(lake, checkpoint, branch=BRANCH, **options):
 
 def test_new_tables_wait_then_follow_their_branch_together(bench):
     bench.steps()
-    assert bench.told.reasons() == dict.fromkeys(TABLES, (1, False, "AwaitingCheckpoint"))
+    assert bench.results.reasons() == dict.fromkeys(TABLES, (1, False, "AwaitingCheckpoint"))
     flink.commit(bench.lake, TABLES[0], BRANCH, 1)
     bench.steps()
     assert "main" not in flink.load(bench.lake, TABLES[0]).refs()
     flink.commit(bench.lake, TABLES[1], BRANCH, 1)
     bench.steps()
     assert bench.mains() == everywhere([1])
-    assert bench.told.reasons() == dict.fromkeys(TABLES, (1, True, "Published"))
+    assert bench.results.reasons() == dict.fromkeys(TABLES, (1, True, "Published"))
     for checkpoint in range(2, 5):
         both(bench.lake, checkpoint)
         bench.steps()
     assert bench.mains() == everywhere([1, 2, 3, 4])
-    assert bench.told.writes == 4, "one per table and transition"
+    assert bench.results.writes == 4, "one per table and transition"
     assert bench.metrics.rows.labels(TABLES[0])._value.get() == 4
 
 
@@ -165,7 +174,7 @@ def test_a_move_the_server_only_said_it_made_is_made_again(bench):
     lossy.steps(6)
     assert lossy.publisher.lake.dropped == 3
     assert lossy.mains() == everywhere([1, 2, 3])
-    assert lossy.told.reasons() == dict.fromkeys(TABLES, (1, True, "Published"))
+    assert lossy.results.reasons() == dict.fromkeys(TABLES, (1, True, "Published"))
 
 
 def test_moves_among_many_other_commits_all_arrive(bench):
@@ -191,10 +200,10 @@ def test_moves_among_many_other_commits_all_arrive(bench):
         thread.start()
     while any(thread.is_alive() for thread in threads):
         bench.steps(1)
-        time.sleep(0.02)
+        threads[0].join(0.02)
     bench.steps()
     assert flink.rows(bench.lake, TABLES[0]) == list(range(21))
-    assert bench.told.reasons()[TABLES[0]] == (1, True, "Published")
+    assert bench.results.reasons()[TABLES[0]] == (1, True, "Published")
 
 
 def test_one_transaction_moves_all_or_none(bench):
@@ -209,7 +218,7 @@ def test_one_transaction_moves_all_or_none(bench):
     assert all("main" not in flink.load(bench.lake, t).refs() for t in TABLES)
 
 
-def test_a_direct_write_to_main_stays_and_is_told(bench):
+def test_a_direct_write_to_main_stays_and_is_reported(bench):
     both(bench.lake, 1)
     bench.steps()
     direct = pa.table({"id": [99], "symbol": ["X"]}, schema=flink.SCHEMA)
@@ -217,7 +226,7 @@ def test_a_direct_write_to_main_stays_and_is_told(bench):
     both(bench.lake, 2)
     bench.steps()
     assert bench.mains() == {TABLES[0]: [1, 99], TABLES[1]: [1]}
-    assert bench.told.reasons()[TABLES[0]] == (1, False, "DirectWrite")
+    assert bench.results.reasons()[TABLES[0]] == (1, False, "DirectWrite")
 
 
 def test_the_next_revision_is_followed_once_it_contains_what_readers_see(bench):
@@ -227,17 +236,17 @@ def test_the_next_revision_is_followed_once_it_contains_what_readers_see(bench):
     bench.world = world(revision=2)
     bench.steps()
     assert bench.mains() == everywhere([1])
-    assert bench.told.reasons() == dict.fromkeys(TABLES, (2, False, "AwaitingCheckpoint"))
+    assert bench.results.reasons() == dict.fromkeys(TABLES, (2, False, "AwaitingCheckpoint"))
     for table in TABLES:
         fork = flink.load(bench.lake, table).refs()[BRANCH].snapshot_id
         flink.set_ref(bench.lake, table, "rev-00002", fork, None)
     both(bench.lake, 3, branch="rev-00002", job="second")
     bench.steps()
     assert bench.mains() == everywhere([1, 2, 3])
-    assert bench.told.reasons() == dict.fromkeys(TABLES, (2, True, "Published"))
+    assert bench.results.reasons() == dict.fromkeys(TABLES, (2, True, "Published"))
 
 
-def test_a_stalled_table_holds_the_others_and_is_told(bench):
+def test_a_stalled_table_holds_the_others_and_is_reported(bench):
     both(bench.lake, 1)
     bench.steps()
     flink.commit(bench.lake, TABLES[0], BRANCH, 2)
@@ -245,38 +254,38 @@ def test_a_stalled_table_holds_the_others_and_is_told(bench):
     bench.now += 120
     bench.steps()
     assert bench.mains() == everywhere([1])
-    assert bench.told.reasons() == {
+    assert bench.results.reasons() == {
         TABLES[0]: (1, True, "Published"),
         TABLES[1]: (1, False, "CommitStalled"),
     }
 
 
-def test_a_job_that_completes_checkpoints_and_commits_none_is_told(bench, tmp_path):
+def test_a_job_that_completes_checkpoints_and_commits_none_is_reported(bench, tmp_path):
     bench.world = world(checkpoints=tmp_path.as_uri(), interval=0.1)
     good = kept(tmp_path, "job", 1)
     both(bench.lake, 1)
     bench.steps()
-    time.sleep(0.1)
-    kept(tmp_path, "again", 1)
-    time.sleep(0.2)
-    kept(tmp_path, "again", 2)
+    bench.ahead_ms += 100
+    bench.checkpoint(tmp_path, "again", 1)
+    bench.ahead_ms += 200
+    bench.checkpoint(tmp_path, "again", 2)
     bench.steps()
-    assert bench.told.reasons() == dict.fromkeys(TABLES, (1, False, "CommitStalled"))
-    assert {r.restore for r in bench.told.latest.values()} == {good.as_uri()}
+    assert bench.results.reasons() == dict.fromkeys(TABLES, (1, False, "CommitStalled"))
+    assert {r.restore for r in bench.results.latest.values()} == {good.as_uri()}
     both(bench.lake, 2)
     bench.steps()
-    assert bench.told.reasons() == dict.fromkeys(TABLES, (1, True, "Published"))
+    assert bench.results.reasons() == dict.fromkeys(TABLES, (1, True, "Published"))
     assert bench.mains() == everywhere([1, 2])
 
 
 def test_checkpoints_of_a_former_revision_prove_nothing(bench, tmp_path):
     for number in range(3):
         kept(tmp_path, "before", number)
-    time.sleep(0.3)
+    bench.ahead_ms += 300
     bench.world = world(checkpoints=tmp_path.as_uri(), interval=0.1)
     for _ in range(3):
         bench.steps()
-    assert bench.told.reasons() == dict.fromkeys(TABLES, (1, False, "AwaitingCheckpoint"))
+    assert bench.results.reasons() == dict.fromkeys(TABLES, (1, False, "AwaitingCheckpoint"))
 
 
 def test_a_catalog_that_goes_away_and_comes_back(bench, server):
@@ -293,12 +302,16 @@ def test_a_catalog_that_goes_away_and_comes_back(bench, server):
 
 def test_a_stop_is_obeyed_at_once(bench):
     both(bench.lake, 1)
-    stop, poke = threading.Event(), threading.Event()
-    thread = threading.Thread(
-        target=run, args=(bench.publisher, lambda: bench.world, poke, stop), daemon=True
-    )
+    stop, poke, looked = threading.Event(), threading.Event(), threading.Semaphore(0)
+
+    def watched():
+        looked.release()
+        return bench.world
+
+    thread = threading.Thread(target=run, args=(bench.publisher, watched, poke, stop), daemon=True)
     thread.start()
-    time.sleep(0.5)
+    assert looked.acquire(timeout=60)
+    assert looked.acquire(timeout=60), "the first step has ended when the second begins"
     began = time.monotonic()
     stop.set()
     poke.set()

@@ -1,5 +1,6 @@
 """What upkeep may do: by example and by property."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tapehouse_lakehouse.ancestry import Commit, TableView, ancestors
@@ -90,6 +91,18 @@ def test_partitions_and_sizes_are_not_mixed():
     mixed = [*small(*[1000] * 4), *small(*[1000] * 4, partition=1)]
     assert merges(mixed, TARGET, 8) == []
     assert merges(small(*[1000] * 7, TARGET // 2), TARGET, 8) == []
+
+
+@pytest.mark.parametrize("base", [2, 4, 8])
+def test_a_tier_is_as_wide_as_the_least_number_of_files(base):
+    """Of base 8: from the target to an eighth of it, from there to a 64th, and so on."""
+    limit = TARGET // base
+    within, across = [limit - base] * (base - 1), [limit + base]
+    assert merges(small(*within, limit - 2 * base), TARGET, base) != []
+    assert merges(small(*within, *across), TARGET, base) == []
+    lower = limit // base
+    assert merges(small(*within, lower + base), TARGET, base) != []
+    assert merges(small(*within, lower - base), TARGET, base) == []
 
 
 def test_each_byte_is_rewritten_a_few_times_only():

@@ -1,5 +1,7 @@
 """What is refused, and how: the argument, its value and the remedy; never a stack trace."""
 
+import asyncio
+import base64
 import logging
 from typing import Any
 
@@ -7,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tapehouse_query import cursor
-from tapehouse_query.errors import TooLargeError
+from tapehouse_query.errors import TooLargeError, TooSlowError
 from tapehouse_query.reads import trades
 from tapehouse_query.reads.engine import Engine, Session
 from tapehouse_query.schema.context import Context, Services
@@ -190,3 +192,35 @@ def test_bits_that_mean_nothing_are_a_change_too() -> None:
 def test_any_text_is_a_cursor_or_refused(text: str) -> None:
     with pytest.raises(cursor.CursorError):
         cursor.decode("trades", text, (int, str))
+
+
+@pytest.mark.parametrize(
+    ("after", "message"),
+    [
+        ("###", "it is not base64"),
+        ("A" * 513, "it is too long"),
+        (base64.b64encode(b"\x02" + bytes(4)).decode(), "its checksum does not match"),
+        (cursor.encode("alerts", (1, "x")), "it belongs to another list or other arguments"),
+        (cursor.encode("trades", (1,)), "its key has the wrong shape"),
+        (cursor.encode("trades", ("1", "x")), "its key has the wrong shape"),
+    ],
+)
+async def test_an_unreadable_cursor_is_refused(
+    ask: Ask, filled: Any, after: str, message: str
+) -> None:
+    query = "query($after: String) { trades(after: $after) { edges { cursor } } }"
+    (error,) = (await ask.raw(query, after=after)).errors
+    assert f"not a cursor of this list: {message}; take one from its pageInfo" in error.message
+    assert error.extensions["argument"] == "after"
+
+
+async def test_a_read_that_takes_too_long_is_interrupted(services: Services) -> None:
+    engine = Engine(services.engine.lake, workers=1, timeout=0.2)
+    slow = "SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE hash(a.range) = b.range"
+    with pytest.raises(TooSlowError, match=r"no answer within 0\.2 s: narrow the date range"):
+        await engine.run("slow", lambda session: session.one.execute(slow).fetchall())
+    # The only worker is free again: the query has been stopped, not abandoned.
+    quick = engine.run("quick", lambda session: session.one.execute("SELECT 7").fetchone())
+    engine._timeout = 30
+    assert await asyncio.wait_for(quick, 20) == (7,)
+    engine.close()

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -45,13 +45,27 @@ class Source:
             self.ended += 1
 
 
-async def take(followed: Followed, source: Source, count: int, pause: float = 0) -> list[Any]:
+async def until(condition: Callable[[], bool]) -> None:
+    """Let other tasks run until the condition holds."""
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0)
+
+
+def followers(followed: Followed) -> int:
+    return sum(len(stream.followers) for stream in followed._streams.values())
+
+
+async def take(
+    followed: Followed, source: Source, count: int, resume: asyncio.Event | None = None
+) -> list[Any]:
+    """The first results; a reader with `resume` waits for it after the first one."""
     found = []
     async with aclosing(followed.follow("test", "key", source.start)) as results:
         async for result in results:
             found.append(orjson.loads(orjson.dumps(result.data)))
-            if len(found) == 1:
-                await asyncio.sleep(pause)
+            if resume is not None and len(found) == 1:
+                await resume.wait()
             if len(found) == count:
                 break
     return found
@@ -60,11 +74,11 @@ async def take(followed: Followed, source: Source, count: int, pause: float = 0)
 async def test_one_execution_for_all_and_none_when_the_last_has_left() -> None:
     followed, source = Followed(), Source()
     readers = [asyncio.create_task(take(followed, source, count)) for count in (2, 3, 3)]
-    await asyncio.sleep(0.01)
+    await until(lambda: followers(followed) == 3)
     for number in range(3):
         source.queue.put_nowait(number)
     assert await asyncio.gather(*readers) == [[0, 1], [0, 1, 2], [0, 1, 2]]
-    await asyncio.sleep(0.01)
+    await until(lambda: source.ended == 1)
     assert (source.started, source.ended) == (1, 1)
     assert not followed._streams
     assert metrics.SUBSCRIBERS.labels("test")._value.get() == 0
@@ -73,15 +87,17 @@ async def test_one_execution_for_all_and_none_when_the_last_has_left() -> None:
     assert source.started == 2
 
 
-async def test_one_that_is_slow_misses_the_oldest_and_holds_nobody() -> None:
+async def test_a_slow_follower_misses_the_oldest_and_delays_no_other() -> None:
     followed, source, many = Followed(), Source(), CAPACITY + 50
-    slow = asyncio.create_task(take(followed, source, CAPACITY + 1, pause=0.5))
+    resume = asyncio.Event()
+    slow = asyncio.create_task(take(followed, source, CAPACITY + 1, resume))
     quick = asyncio.create_task(take(followed, source, many))
-    await asyncio.sleep(0.01)
+    await until(lambda: followers(followed) == 2)
     before = metrics.DROPPED.labels("test")._value.get()
     for number in range(many):
         source.queue.put_nowait(number)
     assert await asyncio.wait_for(quick, 20) == list(range(many))
+    resume.set()
     seen = await asyncio.wait_for(slow, 20)
     assert seen[0] == 0
     assert seen[1:] == list(range(many - CAPACITY, many))
@@ -92,7 +108,7 @@ async def test_an_end_and_a_fault_end_everyone(caplog: Any) -> None:
     for last in (None, RuntimeError("gone")):
         followed, source = Followed(), Source()
         readers = [asyncio.create_task(take(followed, source, 9)) for _ in range(2)]
-        await asyncio.sleep(0.01)
+        await until(lambda followed=followed: followers(followed) == 2)  # type: ignore[misc]
         source.queue.put_nowait("one")
         source.queue.put_nowait(last)
         assert await asyncio.wait_for(asyncio.gather(*readers), 10) == [["one"], ["one"]]
@@ -107,8 +123,8 @@ async def test_many_viewers_cost_one_execution(services: Services, caplog: Any) 
             services.trades.publish([trade(1)])
             async with asyncio.timeout(20):
                 for socket in (one, two, three):
-                    told = json.loads(await socket.recv())["payload"]["data"]["onNewTrade"]
-                    assert told == {"tradeId": "t1", "companyName": None}
+                    received = json.loads(await socket.recv())["payload"]["data"]["onNewTrade"]
+                    assert received == {"tradeId": "t1", "companyName": None}
             assert len(services.followed._streams) == 1
             three.transport.abort()
             services.trades.publish([trade(number) for number in range(50)])
@@ -126,5 +142,5 @@ async def test_users_and_variables_are_apart(services: Services) -> None:
         await subscribers("onNewTrade", 2)
         services.trades.publish([TradeEvent(s, s, 1.0, 1, now) for s in "AB"])
         for socket, symbol in ((one, "A"), (other, "B")):
-            told = json.loads(await asyncio.wait_for(socket.recv(), 20))
-            assert told["payload"]["data"]["onNewTrade"] == {"symbol": symbol}
+            received = json.loads(await asyncio.wait_for(socket.recv(), 20))
+            assert received["payload"]["data"]["onNewTrade"] == {"symbol": symbol}

@@ -1,11 +1,11 @@
 """Watchlists: kept over restarts, each user's own."""
 
-import importlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from tapehouse_query.errors import BadInputError, UnavailableError
 from tapehouse_query.watchlists import MAX_LISTS, open_watchlists
@@ -50,27 +50,26 @@ async def test_refused(ask: Ask, mutation: str, message: str) -> None:
 
 @pytest.fixture(scope="module")
 def database() -> Iterator[str]:
-    """The URL of a PostgreSQL that nobody else uses."""
-    pytest.importorskip("psycopg")
+    """The URL of a PostgreSQL of the module's own."""
     with postgres() as url:
         yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """Where lists can be kept; nothing is there yet."""
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Where lists can be stored; it is empty."""
     if request.param == "sqlite":
         yield str(tmp_path / "deep" / "lists.sqlite")
         return
     url = request.getfixturevalue("database")
     yield url
-    with importlib.import_module("psycopg").connect(url) as connection:
+    with psycopg.connect(url) as connection:
         connection.execute("DROP TABLE IF EXISTS watchlist_symbol, watchlist")
 
 
-def test_kept_over_a_restart_and_apart(place: str) -> None:
-    made = open_watchlists(place).create("ann", "A", ["X"])
-    again = open_watchlists(place)
+def test_kept_over_a_restart_and_apart(location: str) -> None:
+    made = open_watchlists(location).create("ann", "A", ["X"])
+    again = open_watchlists(location)
     assert again.of("ann") == [made]
     assert again.of("bob") == []
     with pytest.raises(BadInputError, match="no list of yours"):
@@ -84,12 +83,12 @@ def test_kept_over_a_restart_and_apart(place: str) -> None:
     assert again.of("ann") == []
 
 
-def test_servers_that_start_and_write_at_once(place: str) -> None:
+def test_servers_that_start_and_write_at_once(location: str) -> None:
     """One of them gets the name, and the tables are made once."""
 
     def create(number: int) -> bool:
         try:
-            open_watchlists(place).create("ann", "A" if number % 2 else str(number), ["X"])
+            open_watchlists(location).create("ann", "A" if number % 2 else str(number), ["X"])
         except BadInputError:
             return False
         return True
@@ -98,11 +97,11 @@ def test_servers_that_start_and_write_at_once(place: str) -> None:
         done = list(pool.map(create, range(8)))
     assert sum(done[1::2]) == 1
     assert all(done[::2])
-    assert [one.name for one in open_watchlists(place).of("ann")] == ["0", "2", "4", "6", "A"]
+    assert [one.name for one in open_watchlists(location).of("ann")] == ["0", "2", "4", "6", "A"]
 
 
-def test_bounded(place: str) -> None:
-    lists = open_watchlists(place)
+def test_bounded(location: str) -> None:
+    lists = open_watchlists(location)
     for number in range(MAX_LISTS):
         lists.create("ann", str(number))
     with pytest.raises(BadInputError, match="delete one first"):
@@ -112,11 +111,10 @@ def test_bounded(place: str) -> None:
 
 
 def test_a_database_that_does_not_answer(tmp_path: Path) -> None:
-    pytest.importorskip("psycopg")
     with pytest.raises(UnavailableError, match="does not answer"):
         open_watchlists(f"postgresql://nobody@/none?host={tmp_path}").of("ann")
 
 
-def test_without_a_place() -> None:
+def test_without_a_location() -> None:
     with pytest.raises(UnavailableError, match="TAPEHOUSE_DATA"):
         open_watchlists("").of("ann")

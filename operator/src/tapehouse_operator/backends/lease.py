@@ -117,21 +117,19 @@ class Lease:
         try:
             live = await self._kube.get(self.ref)
             if live is not None and live["spec"].get("holderIdentity") == self._identity:
-                await self._kube.replace(self._body(live["metadata"], None, holder=""))
+                transitions = int(live["spec"].get("leaseTransitions") or 0)
+                await self._kube.replace(self._body(live["metadata"], transitions, holder=""))
         except (Rejected, Unavailable) as e:
             log.info("the lease could not be given back: %s", e)
 
-    def _body(
-        self, metadata: Body, transitions: int | None, holder: str | None = None
-    ) -> dict[str, Any]:
+    def _body(self, metadata: Body, transitions: int, holder: str | None = None) -> dict[str, Any]:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         spec: dict[str, Any] = {
             "holderIdentity": self._identity if holder is None else holder,
             "leaseDurationSeconds": int(DURATION),
             "renewTime": now,
+            "leaseTransitions": transitions,
         }
-        if transitions is not None:
-            spec["leaseTransitions"] = transitions
         kept = {k: metadata[k] for k in ("resourceVersion", "uid") if k in metadata}
         return {
             "apiVersion": API_VERSION,

@@ -63,8 +63,8 @@ class _Follow:
     put: dict[str, int] = field(default_factory=dict)
     apart_since: float | None = None
     """Since when some table has had a checkpoint that another lacks, with nothing moving."""
-    began_ms: int = field(default_factory=lambda: time.time_ns() // 10**6)
-    """When it was first followed; what was committed before is nobody's fault now."""
+    began_ms: int = 0
+    """When it was first followed; earlier commits are not its own."""
     changed: float = 0.0
     """When something was new the last time."""
     looked: float = 0.0
@@ -76,8 +76,15 @@ class _Follow:
 class Publisher:
     """The only mover of `main` in a namespace."""
 
-    def __init__(self, lake: Lake, results: Results, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        lake: Lake,
+        results: Results,
+        metrics: Metrics,
+        clock_ms: Callable[[], int] = lambda: time.time_ns() // 10**6,
+    ) -> None:
         self.lake = lake
+        self._clock_ms = clock_ms
         self.catalog_error = ""
         self._results = results
         self._metrics = metrics
@@ -102,7 +109,7 @@ class Publisher:
                 self._metrics.forget(table)
         for name, intent in world.intents.items():
             if name not in self._jobs or self._jobs[name].intent != intent:
-                self._jobs[name] = _Follow(intent)
+                self._jobs[name] = _Follow(intent, began_ms=self._clock_ms())
 
     def _attend(self, follow: _Follow, now: float) -> float:
         """Look, and move if something is new; returns seconds until the next look."""
@@ -165,7 +172,7 @@ class Publisher:
             return
         heads = [_head(follow.views[table], intent.branch) for table in intent.tables]
         since = max([follow.began_ms, *(head.at_ms for head in heads if head)])
-        if checkpoints.is_stalled(found, since, time.time_ns() // 10**6, 1000 * intent.interval):
+        if checkpoints.is_stalled(found, since, self._clock_ms(), 1000 * intent.interval):
             follow.restore = checkpoints.restorable(found, heads)
             log.error("%s completes checkpoints and commits none", intent.job)
             self._say(follow, dict.fromkeys(intent.tables, Reason.COMMIT_STALLED))
