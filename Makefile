@@ -52,7 +52,7 @@ lint:  ## Style, layers and formatting
 types:  ## Strict typing
 	$(BIN)/mypy $(PACKAGES:%=-p %)
 
-generate:  ## Write what is generated from the API models: crds/, docs/reference
+generate:  ## Write what is generated from the kinds: crds/, docs/reference, RBAC
 	$(BIN)/python -m tapehouse_operator.shell.generate
 
 golden:  ## Rewrite the golden files; read the diff before committing

@@ -16,8 +16,8 @@ from tapehouse_operator.emit.manifests import config_map
 from tapehouse_operator.kinds.contract import (
     Applied,
     ChildHealth,
+    Kind,
     Output,
-    Preflight,
     Refs,
     RevisionRef,
     Verdict,
@@ -47,11 +47,11 @@ class Trio(Resource):
     spec: TrioSpec
 
 
-class TrioKind:
+class TrioKind(Kind[Trio, Trio]):
     """See `contract.Kind`."""
 
     model = Trio
-    owned: tuple[tuple[str, str], ...] = (
+    owned = (
         ("v1", "ConfigMap"),
         (strimzi.API_VERSION, "KafkaTopic"),
         (strimzi.API_VERSION, "KafkaUser"),
@@ -61,21 +61,9 @@ class TrioKind:
         """Nothing."""
         return Refs()
 
-    def resolve(self, resource: Trio, world: World) -> Trio:
-        """Nothing of it is elsewhere."""
-        return resource
-
     def validate(self, resource: Trio, world: World) -> Trio:
         """Everything stands."""
         return resource
-
-    def preflight(self, plan: Trio) -> Preflight | None:
-        """Nothing to try out."""
-        return None
-
-    def outlived(self, plan: Trio, *, anew: bool) -> int:
-        """No data bears a revision's number."""
-        return 0
 
     def compile(self, plan: Trio, revision: RevisionRef) -> Output:
         """A topic, a user, a ConfigMap."""

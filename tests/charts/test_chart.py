@@ -55,9 +55,7 @@ def container(objects: list[Object]) -> dict[str, Any]:
 
 def test_the_committed_rules_are_what_the_command_prints() -> None:
     committed = (CHART / "files/rbac.yaml").read_text()
-    assert committed == printed(), (
-        "run `tapehouse-operator rbac > charts/tapehouse/files/rbac.yaml`"
-    )
+    assert committed == printed(), "run `make generate`"
 
 
 @pytest.mark.parametrize("namespaces", [[], ["tapehouse-dev"], ["one", "two"]])

@@ -13,7 +13,7 @@ import kopf
 from tapehouse_operator.api.base import parse
 from tapehouse_operator.backends.access import load_access
 from tapehouse_operator.backends.client import HttpKube
-from tapehouse_operator.children import dress
+from tapehouse_operator.children import add_ownership
 from tapehouse_operator.kinds.contract import Key, RevisionRef, Subject, World
 from tapehouse_operator.names import GROUP, VERSION
 
@@ -44,6 +44,6 @@ async def reconcile(body: kopf.Body, patch: kopf.Patch, memo: kopf.Memo, **_: An
     key = Key(WORKLOAD.name, meta["namespace"], meta["name"])
     subject = Subject(key, meta["uid"], "", meta["generation"], dict(body), {})
     for child in output.children:
-        await memo.kube.apply(dress(subject, child))
+        await memo.kube.apply(add_ownership(subject, child))
     patch.status["observedGeneration"] = meta["generation"]
     patch.status["phase"] = "Ready"

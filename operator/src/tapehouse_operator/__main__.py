@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import yaml
 
+DEFAULT_ACCOUNT = "tapehouse-system/tapehouse-operator"
 NAMESPACES = click.option(
     "--namespace", "-n", "namespaces", multiple=True, metavar="NS", help="Serve this namespace."
 )
@@ -59,13 +60,13 @@ def run(
 
 @main.command()
 @NAMESPACES
-@click.option("--account", default="tapehouse-system/tapehouse-operator", show_default=True)
+@click.option("--account", default=DEFAULT_ACCOUNT, show_default=True)
 def rbac(namespaces: tuple[str, ...], account: str) -> None:
     """Print service account, role and binding as YAML: the least the operator must be allowed."""
     from tapehouse_operator.kinds import KINDS
     from tapehouse_operator.shell.rbac import manifests
 
-    click.echo(yaml.safe_dump_all(manifests(KINDS, namespaces, account), sort_keys=False))
+    click.echo(yaml.safe_dump_all(manifests(KINDS, namespaces, account), sort_keys=False), nl=False)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from tapehouse_operator.names import (
 )
 
 
-def dress(subject: Subject, child: Child) -> dict[str, Any]:
+def add_ownership(subject: Subject, child: Child) -> dict[str, Any]:
     """A child as it is sent: with what says whose it is and whether it has changed."""
     key = subject.key
     metadata = dict(child.manifest["metadata"])

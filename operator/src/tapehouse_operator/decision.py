@@ -150,7 +150,7 @@ def _newest(scene: Scene) -> Intent:
         check_transition(former, newest.spec)
     plan = scene.kind.validate(newest, world)
     history = scene.history
-    taken = scene.kind.outlived(plan, anew=history.latest is None)
+    taken = scene.kind.reserved_revision(plan, first=history.latest is None)
     history = replace(history, high_water=max(history.high_water, taken))
     move = step(history, newest.spec, former)
     if move.is_new and (preflight := scene.kind.preflight(plan)):

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from tapehouse_operator.api.base import DeletionPolicy, DriftPolicy, Reason
-from tapehouse_operator.children import dress, drifted, outdated
+from tapehouse_operator.children import add_ownership, drifted, outdated
 from tapehouse_operator.decision import AnyKind, Intent, Scene, decide, read_versions
 from tapehouse_operator.emit.core import ObjectKey, TableState
 from tapehouse_operator.errors import NotReady, Rejected, Unavailable
@@ -212,7 +212,7 @@ class Reconciler:
     async def _record(self, subject: Subject, intent: Intent, live: Live) -> None:
         if intent.is_new and intent.revision is not None:
             child = revision_child(subject.key, intent.revision)
-            live[child.key] = await self.backend.apply(subject, dress(subject, child))
+            live[child.key] = await self.backend.apply(subject, add_ownership(subject, child))
 
     async def _make_tables(
         self, scene: Scene, intent: Intent, tables: dict[str, TableState]
@@ -231,7 +231,7 @@ class Reconciler:
         confirmed = subject.status.get("observedGeneration") != subject.generation
         drift: list[str] = []
         for child in (*intent.checks, *intent.output.children):
-            key, manifest, now = child.key, dress(subject, child), live.get(child.key)
+            key, manifest, now = child.key, add_ownership(subject, child), live.get(child.key)
             if now is None and not confirmed:
                 # A settled resource lost a child: perhaps because it is gone itself.
                 await self.backend.confirm(subject)

@@ -18,6 +18,7 @@ from tapehouse_operator.errors import NotReady, SpecError
 from tapehouse_operator.kinds.contract import (
     Applied,
     ChildHealth,
+    Kind,
     Output,
     Preflight,
     Refs,
@@ -63,7 +64,7 @@ class WidgetPlan:
     needed: Mapping[str, Any]
 
 
-class WidgetKind:
+class WidgetKind(Kind[Widget, WidgetPlan]):
     """See `Kind`."""
 
     model = Widget
@@ -82,9 +83,6 @@ class WidgetKind:
             tables=frozenset({spec.table} if spec.table else ()),
         )
 
-    def resolve(self, resource: Widget, world: World) -> Widget:
-        return resource
-
     def validate(self, resource: Widget, world: World) -> WidgetPlan:
         spec = resource.spec
         if spec.size >= 100:
@@ -97,7 +95,7 @@ class WidgetKind:
         name, namespace = resource.metadata.name, resource.metadata.namespace
         return WidgetPlan(name, namespace, spec, dict(needed.data) if needed else {})
 
-    def outlived(self, plan: WidgetPlan, *, anew: bool) -> int:
+    def reserved_revision(self, plan: WidgetPlan, *, first: bool) -> int:
         return int(plan.needed.get("revision", 0))
 
     def preflight(self, plan: WidgetPlan) -> Preflight | None:

@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tapehouse_operator.backends.informer import Informer, Listener
 from tapehouse_operator.backends.kube import Ref, Scope
+from tapehouse_operator.decision import AnyKind
 from tapehouse_operator.emit.core import Table, TableState
 from tapehouse_operator.emit.iceberg import OWNER_PROPERTY
 from tapehouse_operator.kinds import KINDS
@@ -50,8 +51,8 @@ class Tables:
 class Cluster:
     """One namespace, one operator, and everybody else."""
 
-    def __init__(self) -> None:
-        self.kube, self.tables = MemoryKube(), Tables()
+    def __init__(self, kinds: Sequence[AnyKind] = KINDS) -> None:
+        self.kube, self.tables, self.kinds = MemoryKube(), Tables(), kinds
         self.unplannable = "NO_SUCH_FUNCTION"
         """SQL that holds this is refused by the check."""
         self.engine = self._operator()
@@ -60,7 +61,7 @@ class Cluster:
 
     def _operator(self) -> Engine:
         tables, rng = (lambda settings: self.tables), random.Random(1)
-        return Engine(KINDS, self.kube, tables, clock=self.clock, rng=rng)
+        return Engine(self.kinds, self.kube, tables, clock=self.clock, rng=rng)
 
     def clock(self) -> datetime:
         return START + timedelta(seconds=asyncio.get_running_loop().time() - 1_000.0)
@@ -192,9 +193,11 @@ class Cluster:
 
 
 @contextlib.asynccontextmanager
-async def cluster(bodies: Iterable[Mapping[str, Any]]) -> AsyncIterator[Cluster]:
+async def cluster(
+    bodies: Iterable[Mapping[str, Any]], kinds: Sequence[AnyKind] = KINDS
+) -> AsyncIterator[Cluster]:
     """A running operator, with `bodies` applied before it started."""
-    made = Cluster()
+    made = Cluster(kinds)
     made.apply(bodies)
     await made.start()
     try:

@@ -28,8 +28,6 @@ from tapehouse_operator.reconcile import Reconciler
 
 from tapehouse_cli.resources.snapshot import Snapshot
 
-ORDER = ("TradeFeed", "LakehouseTable", "StreamJob", "QualitySuite", "Dashboard")
-"""Whoever is looked at comes before those who look."""
 ROUNDS = 20
 """Times a resource may be looked at: more would be a plan that never settles."""
 NEWEST = 2**62
@@ -73,6 +71,9 @@ class Rehearsal(Snapshot):
         self._pending: set[Key] = set()
         self._turns: list[tuple[int, Key]] = []
         self._acting: Key | None = None
+        # Resources that others wait for come first: fewer steps until nothing changes.
+        first = sorted(self.kinds.values(), key=lambda kind: not kind.planned_first)
+        self._turn_of = {kind.name: turn for turn, kind in enumerate(first)}
 
     async def play(self, catalog: Catalog) -> None:
         """Let the operator look at everything until nothing is left to do."""
@@ -199,7 +200,7 @@ class Rehearsal(Snapshot):
     def _look_again(self, key: Key) -> None:
         if key not in self._pending:
             self._pending.add(key)
-            heappush(self._turns, (ORDER.index(key.kind), key))
+            heappush(self._turns, (self._turn_of[key.kind], key))
 
 
 class _Stage:

@@ -1,7 +1,8 @@
 """How data flows: feeds, topics, jobs, tables, suites, dashboards, declared readers."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from textwrap import shorten
 from typing import Any, NamedTuple
 
@@ -20,10 +21,7 @@ READER = "Reader"
 """The kind of a node for a reader outside Tapehouse, declared in `spec.consumers` of a table."""
 DECLARED = "Declared"
 """The phase of such a node: it is known by name only."""
-ORDER = (
-    "TradeFeed", "KafkaTopic", "StreamJob", "LakehouseTable", "QualitySuite", "Dashboard", READER
-)  # fmt: skip
-"""The way data flows; within one kind, from what is referred to."""
+TOPIC = "KafkaTopic"
 UNSEEN = "not seen by the operator yet"
 
 
@@ -57,11 +55,13 @@ class Graph:
 
 async def build_graph(snapshot: Snapshot) -> Graph:
     """From every resource in the namespace, what it refers to, and which topics carry its data."""
+    first, *others = snapshot.kinds
+    order = (first, TOPIC, *others, READER)  # the way data flows: the first kind fills topics
     edges: set[tuple[Key, Key]] = set()
     for key in snapshot.bodies:
         for other in await _references(snapshot, key):
             if other in snapshot.bodies and other != key:
-                edges.add(_flow(other, key))
+                edges.add((key, other) if rank(order, other) > rank(order, key) else (other, key))
     topics = {topic.key: topic for topic in _topics(snapshot)}
     for topic in topics.values():
         edges -= {(topic.owner, reader) for reader in topic.readers}
@@ -72,8 +72,8 @@ async def build_graph(snapshot: Snapshot) -> Graph:
     nodes = {key: state(body) for key, body in snapshot.bodies.items()}
     nodes |= {reader: State(DECLARED, DECLARED) for _, reader in readers}
     nodes |= {key: topic.state for key, topic in topics.items()}
-    keys = sorted(nodes, key=rank)
-    below = {key: tuple(sorted((b for a, b in edges if a == key), key=rank)) for key in keys}
+    keys = sorted(nodes, key=partial(_sort_key, order))
+    below = {key: tuple(k for k in keys if (key, k) in edges) for key in keys}
     return Graph({key: nodes[key] for key in keys}, below)
 
 
@@ -99,9 +99,13 @@ def label(key: Key) -> str:
     return f"{key.kind}/{key.name}"
 
 
-def rank(key: Key) -> tuple[int, str]:
-    """Sorts along the flow of data."""
-    return ORDER.index(key.kind), key.name
+def rank(order: Sequence[str], key: Key) -> int:
+    """How far along the flow of data a kind is."""
+    return order.index(key.kind)
+
+
+def _sort_key(order: Sequence[str], key: Key) -> tuple[int, str]:
+    return rank(order, key), key.name
 
 
 # -- topics --------------------------------------------------------------------------------------
@@ -123,7 +127,7 @@ def _topics(snapshot: Snapshot) -> Iterator[_Topic]:
     """
     owners = {owner_label(key.kind, key.name): key for key in snapshot.bodies}
     grants = list(_grants(snapshot, owners))
-    for name, live in snapshot.objects(strimzi.API_VERSION, "KafkaTopic"):
+    for name, live in snapshot.objects(strimzi.API_VERSION, TOPIC):
         owner = owners.get(live.labels.get(LABEL_OWNER, ""))
         if owner is None:
             continue
@@ -134,7 +138,7 @@ def _topics(snapshot: Snapshot) -> Iterator[_Topic]:
             health = by_condition(live.status, live.generation)
             phase = Phase.READY if health.ready else Phase.PROGRESSING
             yield _Topic(
-                key=Key("KafkaTopic", snapshot.namespace, name),
+                key=Key(TOPIC, snapshot.namespace, name),
                 owner=owner,
                 writers=writers or frozenset({owner}),
                 readers=readers,
@@ -175,12 +179,6 @@ async def _references(snapshot: Snapshot, key: Key) -> list[Key]:
     live = await snapshot.look(key, refs)
     makers = [owners.get(o.labels.get(LABEL_OWNER, "")) for o in live.values()]
     return [*found, *(maker for maker in makers if maker is not None)]
-
-
-def _flow(referred: Key, referring: Key) -> tuple[Key, Key]:
-    if ORDER.index(referred.kind) > ORDER.index(referring.kind):
-        return referring, referred
-    return referred, referring
 
 
 def _branch(graph: Graph, key: Key, first: str, rest: str, shown: set[Key]) -> Iterator[str]:

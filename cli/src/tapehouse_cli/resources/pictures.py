@@ -1,5 +1,6 @@
 """The graph as a picture: SVG drawn here, Graphviz' DOT and Mermaid for other tools. Pure."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePath
 from typing import NamedTuple
@@ -8,7 +9,7 @@ from xml.sax.saxutils import escape
 from tapehouse_operator.api.base import Phase
 from tapehouse_operator.kinds.contract import Key
 
-from tapehouse_cli.resources.graph import DECLARED, ORDER, Graph, State, label
+from tapehouse_cli.resources.graph import DECLARED, Graph, State, label
 from tapehouse_cli.resources.layout import Layout, arrange
 
 
@@ -217,8 +218,8 @@ def _word(how: State) -> str:
 
 
 def _kind(key: Key) -> str:
-    names = ("FEED", "TOPIC", "JOB", "TABLE", "SUITE", "DASHBOARD", "READER")
-    return names[ORDER.index(key.kind)]
+    """The last word of the kind: `TABLE` of LakehouseTable."""
+    return str(re.findall("[A-Z][a-z]*", key.kind)[-1]).upper()
 
 
 def _cut(text: str, length: int) -> str:

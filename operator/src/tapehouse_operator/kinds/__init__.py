@@ -1,4 +1,7 @@
-"""The kinds of resources: `KINDS` is the only list of them."""
+"""The kinds of resources. `KINDS` is their only list; all else that depends on it is derived.
+
+The order is the way data flows: commands, pages and the console list kinds in it.
+"""
 
 from typing import Any
 

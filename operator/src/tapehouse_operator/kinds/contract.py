@@ -1,11 +1,13 @@
-"""What a kind is to the engine: four pure questions.
+"""What a kind is to the engine: four pure functions.
 
-`refs` says what it must see, `validate` may refuse, `compile` cannot fail, `judge` says what is.
+`refs` lists what it must read, `validate` may refuse, `compile` cannot fail, `judge` reports the
+observed state.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from tapehouse_operator.api.base import Condition, Resource
 from tapehouse_operator.emit.core import Child, ObjectKey, Table, TableState
@@ -151,55 +153,65 @@ class Verdict:
     """The kind's own status fields, those that printer columns show among them, by name."""
 
 
-class Kind(Protocol, Generic[R, P]):
-    """One of the five kinds."""
+class Kind(ABC, Generic[R, P]):
+    """Base class of every kind. A kind must define `model`, `refs` and `validate`.
+
+    The defaults describe a kind without children: its spec is accepted or refused, and that is all.
+    """
 
     model: type[R]
-    owned: tuple[tuple[str, str], ...]
+    owned: tuple[tuple[str, str], ...] = ()
     """(apiVersion, kind) of every child kind: drives watches and RBAC."""
+    planned_first: bool = False
+    """Other kinds wait for what this one has accepted, so `tapehouse plan` evaluates it first."""
 
+    @property
+    def name(self) -> str:
+        """The kind as manifests spell it."""
+        return self.model.__name__
+
+    @abstractmethod
     def refs(self, resource: R, settings: Mapping[str, str]) -> Refs:
-        """What must be seen to validate `resource`."""
-        ...
+        """What must be read to validate `resource`."""
 
     def resolve(self, resource: R, world: World) -> R:
-        """`resource` with the texts it refers to in its own spec: what a revision records.
+        """`resource` with referenced texts copied into its spec: what a revision records.
 
-        So a text that changes elsewhere is a new revision, and the old one still has its own.
+        A text that changes elsewhere then makes a new revision, and the old revision keeps its own.
 
         Raises:
-            SpecError: a text is not where it should be.
+            SpecError: a referenced text is missing.
         """
-        ...
+        return resource
 
+    @abstractmethod
     def validate(self, resource: R, world: World) -> P:
-        """Turn a resource into a plan in which nothing is left to fail.
+        """Turn a resource into a plan whose compilation cannot fail.
 
         Raises:
-            SpecError: the author must mend the spec.
-            NotReady: something it names is not there yet.
+            SpecError: the author must change the spec.
+            NotReady: an object that it names does not exist yet.
         """
-        ...
 
     def preflight(self, plan: P) -> Preflight | None:
-        """What must succeed before a *new* spec is accepted."""
-        ...
+        """A check that must succeed before a *new* spec is accepted; None: there is none."""
+        return None
 
-    def outlived(self, plan: P, *, anew: bool) -> int:
-        """The highest revision number that data still bears although its resource may be gone.
+    def reserved_revision(self, plan: P, *, first: bool) -> int:
+        """The highest revision number that existing data carries; 0 if no data carries one.
 
-        New revisions count on from there; 0: there is no such data. `anew` is whether the resource
-        has no revision yet.
+        Data may outlive its resource, so new revisions are numbered from there. `first` says that
+        the resource has no revision yet.
 
         Raises:
-            SpecError: its author must say what shall become of that data.
+            SpecError: the author must decide what to do with that data.
         """
-        ...
+        return 0
 
     def compile(self, plan: P, revision: RevisionRef) -> Output:
         """All that should exist for one live revision."""
-        ...
+        return Output()
 
     def judge(self, plan: P, applied: Applied) -> Verdict:
-        """What is so, from what is there."""
-        ...
+        """The observed state, from the applied objects."""
+        return Verdict()

@@ -11,10 +11,8 @@ from tapehouse_operator.emit.tables import TABLE_KEY, table_name
 from tapehouse_operator.errors import NotReady, SpecError
 from tapehouse_operator.kinds.contract import (
     Applied,
-    Output,
-    Preflight,
+    Kind,
     Refs,
-    RevisionRef,
     Verdict,
     World,
 )
@@ -31,11 +29,10 @@ class DashboardPlan:
     charts: int
 
 
-class DashboardKind:
+class DashboardKind(Kind[Dashboard, DashboardPlan]):
     """See `contract.Kind`."""
 
     model = Dashboard
-    owned: tuple[tuple[str, str], ...] = ()
 
     def refs(self, resource: Dashboard, settings: Mapping[str, str]) -> Refs:
         """The tables of the datasets and their accepted columns."""
@@ -45,10 +42,6 @@ class DashboardKind:
                 key for table in tables for key in (_resource_key(table), _config_key(table))
             )
         )
-
-    def resolve(self, resource: Dashboard, world: World) -> Dashboard:
-        """Nothing of it is elsewhere that a revision should record."""
-        return resource
 
     def validate(self, resource: Dashboard, world: World) -> DashboardPlan:
         """Refuse tables that are not there and columns they do not have."""
@@ -61,18 +54,6 @@ class DashboardKind:
             _check_chart(place, chart, columns[chart.dataset])
         _check_filters(spec, columns)
         return DashboardPlan(len(spec.charts))
-
-    def preflight(self, plan: DashboardPlan) -> Preflight | None:
-        """Nothing to try out."""
-        return None
-
-    def outlived(self, plan: DashboardPlan, *, anew: bool) -> int:
-        """No data bears a revision's number."""
-        return 0
-
-    def compile(self, plan: DashboardPlan, revision: RevisionRef) -> Output:
-        """No children."""
-        return Output()
 
     def judge(self, plan: DashboardPlan, applied: Applied) -> Verdict:
         """Nothing has been imported, so nothing can be said but how much there is."""

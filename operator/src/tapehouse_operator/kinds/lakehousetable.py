@@ -35,8 +35,8 @@ from tapehouse_operator.errors import NotReady, SpecError
 from tapehouse_operator.kinds.contract import (
     Applied,
     ChildHealth,
+    Kind,
     Output,
-    Preflight,
     Refs,
     RevisionRef,
     Verdict,
@@ -65,11 +65,12 @@ class TablePlan:
     """`published.json`, as the publisher last wrote it."""
 
 
-class LakehouseTableKind:
+class LakehouseTableKind(Kind[LakehouseTable, TablePlan]):
     """See `contract.Kind`."""
 
     model = LakehouseTable
-    owned: tuple[tuple[str, str], ...] = (("v1", "ConfigMap"),)
+    planned_first = True
+    owned = (("v1", "ConfigMap"),)
 
     def refs(self, resource: LakehouseTable, settings: Mapping[str, str]) -> Refs:
         """The table itself; its job, for what it writes; what the publisher says."""
@@ -83,10 +84,6 @@ class LakehouseTableKind:
             objects.add(_config_key(spec.rows.csv_from.config_map_key_ref.name))
         identifier = _identifier(resource, settings.get("catalogPrefix", ""))
         return Refs(objects=frozenset(objects), tables=frozenset({identifier}), consumers=True)
-
-    def resolve(self, resource: LakehouseTable, world: World) -> LakehouseTable:
-        """Nothing of it is elsewhere that a revision should record."""
-        return resource
 
     def validate(self, resource: LakehouseTable, world: World) -> TablePlan:
         """Refuse types, keys, layouts and changes that the table cannot have."""
@@ -115,14 +112,6 @@ class LakehouseTableKind:
             ),
             published=published(world.objects.get(_config_key(published_name(name)))),
         )
-
-    def preflight(self, plan: TablePlan) -> Preflight | None:
-        """Nothing to try out."""
-        return None
-
-    def outlived(self, plan: TablePlan, *, anew: bool) -> int:
-        """No data bears a revision's number."""
-        return 0
 
     def compile(self, plan: TablePlan, revision: RevisionRef) -> Output:
         """The table, and what the publisher and maintenance must know of it."""

@@ -13,10 +13,8 @@ from tapehouse_operator.emit.tables import TABLE_KEY, table_name
 from tapehouse_operator.errors import NotReady, SpecError
 from tapehouse_operator.kinds.contract import (
     Applied,
-    Output,
-    Preflight,
+    Kind,
     Refs,
-    RevisionRef,
     Verdict,
     World,
 )
@@ -33,19 +31,14 @@ class SuitePlan:
     target: str
 
 
-class QualitySuiteKind:
+class QualitySuiteKind(Kind[QualitySuite, SuitePlan]):
     """See `contract.Kind`."""
 
     model = QualitySuite
-    owned: tuple[tuple[str, str], ...] = ()
 
     def refs(self, resource: QualitySuite, settings: Mapping[str, str]) -> Refs:
         """The target and its accepted columns."""
         return Refs(objects=frozenset(_target(resource.spec)))
-
-    def resolve(self, resource: QualitySuite, world: World) -> QualitySuite:
-        """Nothing of it is elsewhere that a revision should record."""
-        return resource
 
     def validate(self, resource: QualitySuite, world: World) -> SuitePlan:
         """Refuse a target that is not there and columns it does not have."""
@@ -62,18 +55,6 @@ class QualitySuiteKind:
             raise NotReady(reason, f"{there.kind} {there.name} has not been accepted yet")
         _check_columns(spec, columns)
         return SuitePlan(f"{_field(spec)}/{there.name}")
-
-    def preflight(self, plan: SuitePlan) -> Preflight | None:
-        """Nothing to try out."""
-        return None
-
-    def outlived(self, plan: SuitePlan, *, anew: bool) -> int:
-        """No data bears a revision's number."""
-        return 0
-
-    def compile(self, plan: SuitePlan, revision: RevisionRef) -> Output:
-        """No children."""
-        return Output()
 
     def judge(self, plan: SuitePlan, applied: Applied) -> Verdict:
         """Nothing has run, so nothing can be said but what is checked."""

@@ -58,6 +58,7 @@ from tapehouse_operator.errors import NotReady, SpecError
 from tapehouse_operator.kinds.contract import (
     Applied,
     ChildHealth,
+    Kind,
     Observed,
     Output,
     Preflight,
@@ -113,11 +114,11 @@ class JobPlan:
     """Of the password it started with."""
 
 
-class StreamJobKind:
+class StreamJobKind(Kind[StreamJob, JobPlan]):
     """See `contract.Kind`."""
 
     model = StreamJob
-    owned: tuple[tuple[str, str], ...] = (
+    owned = (
         (strimzi.API_VERSION, "KafkaTopic"),
         (strimzi.API_VERSION, "KafkaUser"),
         ("v1", "ConfigMap"),
@@ -217,9 +218,9 @@ class StreamJobKind:
         pod = check_pod(plan.program, plan.platform.image_streams)
         return Preflight(Child(pod), needs=(Child(check_config(plan.program)),))
 
-    def outlived(self, plan: JobPlan, *, anew: bool) -> int:
+    def reserved_revision(self, plan: JobPlan, *, first: bool) -> int:
         """Branches stay with their tables when a job goes, and so does what it had read."""
-        if anew and plan.published:
+        if first and plan.published:
             _check_start(plan)
         return plan.published
 

@@ -47,8 +47,8 @@ from tapehouse_operator.errors import SpecError
 from tapehouse_operator.kinds.contract import (
     Applied,
     ChildHealth,
+    Kind,
     Output,
-    Preflight,
     Refs,
     RevisionRef,
     Verdict,
@@ -76,11 +76,12 @@ class FeedPlan:
     """Of the Secrets the workload uses."""
 
 
-class TradeFeedKind:
+class TradeFeedKind(Kind[TradeFeed, FeedPlan]):
     """See `contract.Kind`."""
 
     model = TradeFeed
-    owned: tuple[tuple[str, str], ...] = (
+    planned_first = True
+    owned = (
         (strimzi.API_VERSION, "KafkaTopic"),
         (strimzi.API_VERSION, "KafkaUser"),
         ("v1", "ConfigMap"),
@@ -108,10 +109,6 @@ class TradeFeedKind:
             consumers=True,
         )
 
-    def resolve(self, resource: TradeFeed, world: World) -> TradeFeed:
-        """Nothing of it is elsewhere that a revision should record."""
-        return resource
-
     def validate(self, resource: TradeFeed, world: World) -> FeedPlan:
         """Refuse events no bridge could take and promises that would be broken."""
         platform = Platform.of(world.settings)
@@ -133,14 +130,6 @@ class TradeFeedKind:
             workload=_workload(resource, events, platform, _access(platform, names, world)),
             rotation=rotation_of(deployment_key(names.workload), _secrets(resource), world),
         )
-
-    def preflight(self, plan: FeedPlan) -> Preflight | None:
-        """Nothing to try out."""
-        return None
-
-    def outlived(self, plan: FeedPlan, *, anew: bool) -> int:
-        """No data bears a revision's number."""
-        return 0
 
     def compile(self, plan: FeedPlan, revision: RevisionRef) -> Output:
         """Topics, user, schemas, access, configuration, workload: as they are needed."""

@@ -1,4 +1,4 @@
-"""The least the operator must be allowed, generated from what the kinds own."""
+"""Least privilege for the operator and the query server, generated from the kinds."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -8,6 +8,8 @@ from tapehouse_operator.decision import AnyKind
 from tapehouse_operator.names import GROUP
 
 NAME = "tapehouse-operator"
+ACCOUNT = f"tapehouse-system/{NAME}"
+"""The service account that the chart makes, as `namespace/name`."""
 REFERENCED = (("v1", "ConfigMap"), ("v1", "Secret"), ("kafka.strimzi.io/v1", "Kafka"))
 """What kinds only look at."""
 READ = ("get", "list", "watch")
@@ -50,6 +52,17 @@ def manifests(kinds: Sequence[AnyKind], namespaces: Sequence[str], account: str)
             }
         )
     return out
+
+
+def query_role(kinds: Sequence[AnyKind]) -> dict[str, Any]:
+    """What the query server may read: every resource, for its console, and the broker's address."""
+    return {
+        **_object("rbac.authorization.k8s.io/v1", "Role", "query", ""),
+        "rules": [
+            _rule(GROUP, [kind.model.names.plural for kind in kinds], READ),
+            _rule("kafka.strimzi.io", ["kafkas"], READ),
+        ],
+    }
 
 
 def _object(api_version: str, kind: str, name: str, namespace: str) -> dict[str, Any]:

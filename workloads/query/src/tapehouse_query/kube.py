@@ -1,10 +1,12 @@
 """What this server reads of Kubernetes: the resources for the page and the broker's address."""
 
 import asyncio
+import json
 import logging
 import os
 import time
 from collections.abc import Mapping
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +16,8 @@ from kubernetes.client.exceptions import ApiException
 log = logging.getLogger(__name__)
 
 _GROUP, _VERSION = "tapehouse.dev", "v1alpha1"
-_KINDS = {
-    "TradeFeed": "tradefeeds",
-    "StreamJob": "streamjobs",
-    "LakehouseTable": "lakehousetables",
-    "QualitySuite": "qualitysuites",
-    "Dashboard": "dashboards",
-}
+_KINDS: dict[str, str] = json.loads((files("tapehouse_query") / "kinds.json").read_text())
+"""The plural of each kind, in the order data flows; generated from the operator's kinds."""
 _TIMEOUT = 5
 
 
