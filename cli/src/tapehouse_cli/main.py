@@ -1,5 +1,6 @@
 """The command `tapehouse`, also `kubectl tapehouse`."""
 
+import os
 import sys
 from typing import Any
 
@@ -9,10 +10,18 @@ from tapehouse_operator.__main__ import main as operator
 from tapehouse_operator.errors import Rejected, Unavailable
 
 from tapehouse_cli.data import commands as data
+from tapehouse_cli.examples import add_examples
 from tapehouse_cli.platform import commands as platform
 from tapehouse_cli.resources import commands as resources
 from tapehouse_cli.resources import feeds
 
+EXPECTED = (Rejected, Unavailable, LaptopError, ValueError, OSError)
+"""Failures that the user can act on; their text says how."""
+PASSED_ON = (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError)
+"""What click itself handles; a reader that goes away, as `head` does, ends a command quietly."""
+TRACEBACK = "TAPEHOUSE_TRACEBACK"
+INTERRUPTED = 130
+"""The exit status of a program that Ctrl-C ended."""
 GROUPS: dict[str, tuple[str, ...]] = {
     "Run the platform on this machine": ("prepare", "up", "demo", "down"),
     "See what runs": ("status", "health", "info", "logs", "support-bundle"),
@@ -49,11 +58,17 @@ class Tapehouse(click.Group):
         return super().make_context(name, *args, **rest)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Report a failure that the user can act on as one sentence, without a stack trace."""
+        """Report a failure as one sentence; `TAPEHOUSE_TRACEBACK=1` shows the stack trace too."""
         try:
             return super().invoke(ctx)
-        except (Rejected, Unavailable, LaptopError, ValueError, OSError) as e:
-            raise click.ClickException(str(e)) from e
+        except PASSED_ON:
+            raise
+        except KeyboardInterrupt:
+            raise click.exceptions.Exit(INTERRUPTED) from None
+        except Exception as e:
+            if os.environ.get(TRACEBACK):
+                raise
+            raise click.ClickException(_sentence(e)) from e
 
 
 @click.group(cls=Tapehouse, context_settings={"help_option_names": ["-h", "--help"]})
@@ -65,6 +80,18 @@ def main() -> None:
 for command in (*resources.COMMANDS, *feeds.COMMANDS, *platform.commands, *data.commands):
     main.add_command(command)
 main.add_command(operator, "operator")
+for each in main.commands:
+    add_examples(main.commands[each], each)
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, EXPECTED) and str(error):
+        return str(error)
+    text = " ".join(str(error).split())
+    return (
+        f"unexpected {type(error).__name__}: {text or 'no message'}; please report it with what "
+        f"{TRACEBACK}=1 shows"
+    )
 
 
 def _summary(command: click.Command) -> str:

@@ -1,5 +1,6 @@
 """Which cluster and namespace a command works on."""
 
+import errno
 import functools
 import os
 from collections.abc import AsyncIterator, Callable
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import click
 from tapehouse_laptop.state import State
 from tapehouse_laptop.supervisor import Installation
+from tapehouse_operator.errors import Unavailable
 
 if TYPE_CHECKING:
     from tapehouse_operator.backends.client import HttpKube
@@ -88,10 +90,21 @@ async def connected(target: Target) -> AsyncIterator[tuple["HttpKube", str]]:
     Raises:
         FileNotFoundError: no kubeconfig was found.
         ValueError: the kubeconfig lacks the context.
+        Unavailable: the API server does not answer.
     """
     from tapehouse_operator.backends.access import load_access
     from tapehouse_operator.backends.client import HttpKube
 
-    access = load_access(target.found_kubeconfig(), target.context)
-    async with HttpKube(access) as kube:
-        yield kube, target.namespace or access.namespace
+    kubeconfig = target.found_kubeconfig()
+    access = load_access(kubeconfig, target.context)
+    try:
+        async with HttpKube(access) as kube:
+            yield kube, target.namespace or access.namespace
+    except Unavailable as error:
+        if not isinstance(error.__cause__, OSError):
+            raise
+        origin = kubeconfig or "the Pod's service account"
+        raise Unavailable(
+            f"the API server {access.server} ({origin}) does not answer: "
+            f"{os.strerror(error.__cause__.errno or errno.ETIMEDOUT)}; is it running?"
+        ) from error

@@ -168,9 +168,11 @@ def only(file: Path, kind: str) -> str:
     Raises:
         LaptopError: there is none, or more than one.
     """
-    names = [_name(each) for each in documents_in(file) if each["kind"] == kind]
+    found = documents_in(file)
+    names = [_name(each) for each in found if each["kind"] == kind]
     if len(names) != 1:
-        raise LaptopError(f"{file}: one {kind} is expected, {len(names)} found")
+        there = ", ".join(f"{each['kind']}/{_name(each)}" for each in found) or "nothing"
+        raise LaptopError(f"{file}: one {kind} is expected; it has {there}")
     return names[0]
 
 

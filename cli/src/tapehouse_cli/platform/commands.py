@@ -116,9 +116,10 @@ def bring_up(
         _stop(state, console)
         sys.exit(130)
     except LaptopError:
-        if not keep:
+        left = Installation.read(state)
+        if left is not None and not keep:
             _stop(state, console)
-        elif (left := Installation.read(state)) and left.alive:
+        elif left is not None and left.alive:
             console.print(BACKGROUND, highlight=False)
         raise
 
@@ -165,7 +166,7 @@ def _stop(state: State, console: Console) -> None:
 )
 @friendly
 def demo_command(detach: bool, timeout: int) -> None:
-    """Run environments/local and show its first candles and timings."""
+    """Run environments/local; show its first candles and timings."""
     timeline, console = Timeline(), terminal()
     first = demo.FirstCandles(State.find(), timeline, console.print_json)
     first.start()

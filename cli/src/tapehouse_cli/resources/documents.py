@@ -26,7 +26,7 @@ def read_documents(path: Path) -> list[dict[str, Any]]:
         found = _parsed(_rendered(path), path)
     else:
         files = sorted(path.rglob("*.y*ml")) if path.is_dir() else [path]
-        found = (document for file in files for document in _parsed(file.read_text(), file))
+        found = (document for file in files for document in _parsed(_text(file), file))
     items = (item for document in found for item in _items(document))
     return [_checked(item, path) for item in items if item is not None]
 
@@ -48,6 +48,13 @@ def _rendered(path: Path) -> str:
     if done.returncode:
         raise ValueError(f"{path}: {done.stderr.strip().removeprefix('error: ')}")
     return done.stdout
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text()
+    except UnicodeDecodeError as e:
+        raise ValueError(f"{file}: not text in UTF-8: {e.reason} at byte {e.start}") from e
 
 
 def _parsed(text: str, file: Path) -> Iterator[Any]:

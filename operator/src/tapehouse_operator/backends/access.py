@@ -56,7 +56,7 @@ def _in_cluster() -> Access:
 
 
 def _from_kubeconfig(path: Path, context: str) -> Access:
-    config = yaml.safe_load(path.read_text()) or {}
+    config = _parsed(path)
     name = context or config.get("current-context", "")
     chosen = _named(config, "contexts", name, path)["context"]
     cluster = _named(config, "clusters", chosen["cluster"], path)["cluster"]
@@ -67,6 +67,16 @@ def _from_kubeconfig(path: Path, context: str) -> Access:
         authorization=_authorization(user, path, name),
         namespace=chosen.get("namespace", "default"),
     )
+
+
+def _parsed(path: Path) -> Mapping[str, Any]:
+    try:
+        config = yaml.safe_load(path.read_text()) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not a kubeconfig: {' '.join(str(error).split())}") from error
+    if not isinstance(config, dict):
+        raise ValueError(f"{path}: not a kubeconfig: it holds {type(config).__name__}, not a map")
+    return config
 
 
 def _named(config: Mapping[str, Any], section: str, name: str, path: Path) -> Mapping[str, Any]:
