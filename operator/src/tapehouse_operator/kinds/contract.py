@@ -9,8 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from tapehouse_operator.api.base import Condition, Resource
+from tapehouse_operator.api.base import Condition, Reason, Resource
 from tapehouse_operator.emit.core import Child, ObjectKey, Table, TableState
+from tapehouse_operator.emit.events import Registry
+from tapehouse_operator.emit.feed import FeedNames
+from tapehouse_operator.emit.tables import AcceptedTable, Published, published_name, table_name
+from tapehouse_operator.errors import NotReady
+from tapehouse_operator.names import API_VERSION
 
 R = TypeVar("R", bound=Resource)
 P = TypeVar("P")
@@ -68,6 +73,16 @@ class RevisionRef:
     spec: Mapping[str, Any]
 
 
+def resource_key(kind: str, name: str) -> ObjectKey:
+    """The resource of one of the kinds."""
+    return ObjectKey(API_VERSION, kind, name)
+
+
+def config_key(name: str) -> ObjectKey:
+    """The ConfigMap of that name."""
+    return ObjectKey("v1", "ConfigMap", name)
+
+
 @dataclass(frozen=True, slots=True)
 class World:
     """Everything outside the resource that `validate` may look at; frozen for one reconcile."""
@@ -87,6 +102,47 @@ class World:
     consumers: Mapping[ObjectKey, Observed] | None = field(default_factory=dict)
     """The resources that look at this one, with their specs as `data`, if `Refs.consumers`; None
     while it is not known of all whether they do."""
+
+    def has(self, kind: str, name: str) -> bool:
+        """Whether there is such a resource; `refs` must have named it."""
+        return resource_key(kind, name) in self.objects
+
+    def text(self, config_map: str, key: str) -> str | None:
+        """One text of a ConfigMap; None if it is missing or empty."""
+        text = self._data(config_map).get(key)
+        return str(text) if text else None
+
+    def table(self, name: str) -> AcceptedTable:
+        """What was accepted of a LakehouseTable.
+
+        Raises:
+            NotReady: nothing was accepted yet.
+        """
+        table = AcceptedTable.read(self._data(table_name(name)))
+        if table is None:
+            message = f"LakehouseTable {name} has not been accepted yet"
+            raise NotReady(Reason.TABLE_NOT_READY, message)
+        return table
+
+    def feed(self, name: str) -> Registry:
+        """The events that were accepted of a TradeFeed.
+
+        Raises:
+            NotReady: none was accepted yet.
+        """
+        registry = Registry.read(self._data(FeedNames(name).schema))
+        if not registry.current:
+            message = f"TradeFeed {name} has not been accepted yet"
+            raise NotReady(Reason.FEED_NOT_READY, message)
+        return registry
+
+    def published(self, table: str) -> Published | None:
+        """What the publisher last reported about a table; None before its first report."""
+        return Published.read(self._data(published_name(table)))
+
+    def _data(self, config_map: str) -> Mapping[str, Any]:
+        live = self.objects.get(config_key(config_map))
+        return live.data if live else {}
 
 
 @dataclass(frozen=True, slots=True)

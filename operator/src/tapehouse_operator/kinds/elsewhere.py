@@ -1,14 +1,12 @@
-"""What one resource reads of another: its spec, and what is told of it."""
+"""What one resource reads of another's spec."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from tapehouse_operator.api.base import Reason
 from tapehouse_operator.emit.consumers import Consumers
-from tapehouse_operator.emit.tables import PUBLISHED_KEY
 from tapehouse_operator.errors import NotReady
-from tapehouse_operator.kinds.contract import Observed, World
+from tapehouse_operator.kinds.contract import World
 
 
 def text_at(spec: Mapping[str, Any], *path: str) -> str:
@@ -20,13 +18,6 @@ def text_at(spec: Mapping[str, Any], *path: str) -> str:
     for part in path:
         value = value.get(part) if isinstance(value, Mapping) else None
     return value if isinstance(value, str) else ""
-
-
-def published(said: Observed | None) -> dict[str, Any]:
-    """What the publisher tells of a table in its ConfigMap, empty if nothing yet."""
-    text = said.data.get(PUBLISHED_KEY) if said else None
-    document: dict[str, Any] = json.loads(text) if text else {}
-    return document
 
 
 def consumers_of(world: World, what: str) -> Consumers:

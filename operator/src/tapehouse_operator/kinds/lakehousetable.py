@@ -1,6 +1,5 @@
 """LakehouseTable: an Iceberg table, and what the lakehouse workload must know of it."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ from tapehouse_operator.api.lakehousetable import LakehouseTable, LakehouseTable
 from tapehouse_operator.api.tableparts import Evolution
 from tapehouse_operator.emit import iceberg
 from tapehouse_operator.emit.consumers import Source
-from tapehouse_operator.emit.core import Child, ObjectKey, Table, TableState
+from tapehouse_operator.emit.core import Child, Table, TableState
 from tapehouse_operator.emit.evolution import (
     Policy,
     check_evolution,
@@ -21,7 +20,7 @@ from tapehouse_operator.emit.evolution import (
 from tapehouse_operator.emit.manifests import config_map, document
 from tapehouse_operator.emit.platform import Platform
 from tapehouse_operator.emit.sql import SqlError, inserts
-from tapehouse_operator.emit.tables import TABLE_KEY, published_name, table_name
+from tapehouse_operator.emit.tables import TABLE_KEY, Published, published_name, table_name
 from tapehouse_operator.emit.tablespec import (
     check_consumers,
     check_layout,
@@ -31,7 +30,7 @@ from tapehouse_operator.emit.tablespec import (
     document_of,
     refuse_unfinished,
 )
-from tapehouse_operator.errors import NotReady, SpecError
+from tapehouse_operator.errors import SpecError
 from tapehouse_operator.kinds.contract import (
     Applied,
     ChildHealth,
@@ -41,9 +40,11 @@ from tapehouse_operator.kinds.contract import (
     RevisionRef,
     Verdict,
     World,
+    config_key,
+    resource_key,
 )
-from tapehouse_operator.kinds.elsewhere import consumers_of, published, text_at
-from tapehouse_operator.names import API_VERSION, LABEL_ROLE
+from tapehouse_operator.kinds.elsewhere import consumers_of, text_at
+from tapehouse_operator.names import LABEL_ROLE
 
 _PUBLISHER_REASONS = {
     "AwaitingCheckpoint": Reason.NOT_PUBLISHED,
@@ -61,8 +62,8 @@ class TablePlan:
     table: Table
     document: Mapping[str, Any]
     """`table.json`."""
-    published: Mapping[str, Any]
-    """`published.json`, as the publisher last wrote it."""
+    published: Published | None
+    """What the publisher last reported."""
 
 
 class LakehouseTableKind(Kind[LakehouseTable, TablePlan]):
@@ -75,13 +76,13 @@ class LakehouseTableKind(Kind[LakehouseTable, TablePlan]):
     def refs(self, resource: LakehouseTable, settings: Mapping[str, str]) -> Refs:
         """The table itself; its job, for what it writes; what the publisher says."""
         spec = resource.spec
-        objects = {_config_key(published_name(resource.metadata.name))}
+        objects = {config_key(published_name(resource.metadata.name))}
         if spec.stream is not None:
-            objects.add(_resource_key("StreamJob", spec.stream.job))
+            objects.add(resource_key("StreamJob", spec.stream.job))
         for table in spec.transform.inputs if spec.transform else ():
-            objects |= {_resource_key("LakehouseTable", table), _config_key(table_name(table))}
+            objects |= {resource_key("LakehouseTable", table), config_key(table_name(table))}
         if spec.rows is not None and spec.rows.csv_from is not None:
-            objects.add(_config_key(spec.rows.csv_from.config_map_key_ref.name))
+            objects.add(config_key(spec.rows.csv_from.config_map_key_ref.name))
         identifier = _identifier(resource, settings.get("catalogPrefix", ""))
         return Refs(objects=frozenset(objects), tables=frozenset({identifier}), consumers=True)
 
@@ -110,7 +111,7 @@ class LakehouseTableKind(Kind[LakehouseTable, TablePlan]):
             document=document_of(
                 resource, world.namespace, table, _inputs(spec, world), _csv(spec, world)
             ),
-            published=published(world.objects.get(_config_key(published_name(name)))),
+            published=world.published(name),
         )
 
     def compile(self, plan: TablePlan, revision: RevisionRef) -> Output:
@@ -145,17 +146,12 @@ def _inputs(spec: LakehouseTableSpec, world: World) -> tuple[str, ...]:
     """The identifiers of what a transform reads."""
     names = spec.transform.inputs if spec.transform else ()
     found = []
-    for place, name in enumerate(names):
-        if _resource_key("LakehouseTable", name) not in world.objects:
-            path = f"spec.transform.inputs[{place}]"
+    for index, name in enumerate(names):
+        if not world.has("LakehouseTable", name):
+            path = f"spec.transform.inputs[{index}]"
             remedy = f"no LakehouseTable {name} in namespace {world.namespace}; apply it"
             raise SpecError(Reason.TABLE_NOT_FOUND, path, name, remedy)
-        config = world.objects.get(_config_key(table_name(name)))
-        text = config.data.get(TABLE_KEY) if config else None
-        if not text:
-            message = f"LakehouseTable {name} has not been accepted yet"
-            raise NotReady(Reason.TABLE_NOT_READY, message)
-        found.append(json.loads(text)["identifier"])
+        found.append(world.table(name).identifier)
     return tuple(found)
 
 
@@ -164,13 +160,12 @@ def _csv(spec: LakehouseTableSpec, world: World) -> str | None:
     if spec.rows is None or spec.rows.csv_from is None:
         return None
     ref = spec.rows.csv_from.config_map_key_ref
-    config = world.objects.get(_config_key(ref.name))
-    text = config.data.get(ref.key) if config else None
-    if not text:
+    text = world.text(ref.name, ref.key)
+    if text is None:
         remedy = f"ConfigMap {ref.name} has no key {ref.key}; add it"
         path, value = "spec.rows.csvFrom", f"{ref.name}/{ref.key}"
         raise SpecError(Reason.REFERENCE_NOT_FOUND, path, value, remedy)
-    return str(text)
+    return text
 
 
 def _check_live(table: Table, name: str, spec: LakehouseTableSpec, world: World) -> None:
@@ -198,7 +193,7 @@ def _check_live(table: Table, name: str, spec: LakehouseTableSpec, world: World)
 
 def _written(spec: LakehouseTableSpec, world: World) -> frozenset[str]:
     """The columns that the table's job names in its INSERT, as far as its spec shows them."""
-    job = world.objects.get(_resource_key("StreamJob", spec.stream.job)) if spec.stream else None
+    job = world.objects.get(resource_key("StreamJob", spec.stream.job)) if spec.stream else None
     try:
         statements = inserts(text_at(job.data, "sql")) if job else ()
     except SqlError:
@@ -211,11 +206,11 @@ def _written(spec: LakehouseTableSpec, world: World) -> frozenset[str]:
     )
 
 
-def _published_condition(said: Mapping[str, Any]) -> Condition:
-    if said["ok"]:
-        return condition(ConditionType.PUBLISHED, True, Reason.PUBLISHED, said.get("message", ""))
-    known = _PUBLISHER_REASONS.get(said.get("reason", ""), Reason.PUBLISH_FAILED)
-    return condition(ConditionType.PUBLISHED, False, known, said.get("message", ""))
+def _published_condition(report: Published) -> Condition:
+    if report.ok:
+        return condition(ConditionType.PUBLISHED, True, Reason.PUBLISHED, report.message)
+    reason = _PUBLISHER_REASONS.get(report.reason, Reason.PUBLISH_FAILED)
+    return condition(ConditionType.PUBLISHED, False, reason, report.message)
 
 
 def _identifier(resource: LakehouseTable, prefix: str) -> str:
@@ -225,11 +220,3 @@ def _identifier(resource: LakehouseTable, prefix: str) -> str:
 def _producer_name(table: Mapping[str, Any]) -> str:
     producer = table["producer"]
     return f"stream/{producer['job']}" if producer["type"] == "stream" else str(producer["type"])
-
-
-def _resource_key(kind: str, name: str) -> ObjectKey:
-    return ObjectKey(API_VERSION, kind, name)
-
-
-def _config_key(name: str) -> ObjectKey:
-    return ObjectKey("v1", "ConfigMap", name)

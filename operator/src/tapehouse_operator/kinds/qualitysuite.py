@@ -1,24 +1,23 @@
 """QualitySuite: accepted when its target has the columns it names; nothing runs it yet."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tapehouse_operator.api.base import Reason
 from tapehouse_operator.api.qualitysuite import QualitySuite, QualitySuiteSpec
 from tapehouse_operator.emit.core import ObjectKey
-from tapehouse_operator.emit.events import Registry
 from tapehouse_operator.emit.feed import FeedNames
-from tapehouse_operator.emit.tables import TABLE_KEY, table_name
-from tapehouse_operator.errors import NotReady, SpecError
+from tapehouse_operator.emit.tables import table_name
+from tapehouse_operator.errors import SpecError
 from tapehouse_operator.kinds.contract import (
     Applied,
     Kind,
     Refs,
     Verdict,
     World,
+    config_key,
+    resource_key,
 )
-from tapehouse_operator.names import API_VERSION
 
 COLUMN_ARGUMENTS = ("column", "column_A", "column_B")
 COLUMN_LISTS = ("columns", "column_list", "column_set")
@@ -43,21 +42,16 @@ class QualitySuiteKind(Kind[QualitySuite, SuitePlan]):
     def validate(self, resource: QualitySuite, world: World) -> SuitePlan:
         """Refuse a target that is not there and columns it does not have."""
         spec = resource.spec
-        there, accepted = _target(spec)
+        there, _ = _target(spec)
         if there not in world.objects:
             reason = Reason.TABLE_NOT_FOUND if spec.target.table else Reason.FEED_NOT_FOUND
             remedy = f"no {there.kind} of that name in namespace {world.namespace}; apply it"
             raise SpecError(reason, f"spec.target.{_field(spec)}", there.name, remedy)
-        config = world.objects.get(accepted)
-        columns = _columns(config.data if config else {}, spec)
-        if not columns:
-            reason = Reason.TABLE_NOT_READY if spec.target.table else Reason.FEED_NOT_READY
-            raise NotReady(reason, f"{there.kind} {there.name} has not been accepted yet")
-        _check_columns(spec, columns)
+        _check_columns(spec, _columns(spec, world))
         return SuitePlan(f"{_field(spec)}/{there.name}")
 
     def judge(self, plan: SuitePlan, applied: Applied) -> Verdict:
-        """Nothing has run, so nothing can be said but what is checked."""
+        """No check has run yet, so the target is all there is to report."""
         return Verdict(columns={"target": plan.target})
 
 
@@ -73,19 +67,19 @@ def _target(spec: QualitySuiteSpec) -> tuple[ObjectKey, ObjectKey]:
     else:
         name = spec.target.feed or ""
         kind, config = "TradeFeed", FeedNames(name).schema
-    return ObjectKey(API_VERSION, kind, name), ObjectKey("v1", "ConfigMap", config)
+    return resource_key(kind, name), config_key(config)
 
 
-def _columns(data: Mapping[str, str], spec: QualitySuiteSpec) -> frozenset[str]:
-    if not spec.target.table:
-        return frozenset(f.name for e in Registry.read(data).current for f in e.fields)
-    text = data.get(TABLE_KEY)
-    return frozenset(c["name"] for c in json.loads(text)["columns"]) if text else frozenset()
+def _columns(spec: QualitySuiteSpec, world: World) -> frozenset[str]:
+    if spec.target.table:
+        return frozenset(world.table(spec.target.table).columns)
+    events = world.feed(spec.target.feed or "").current
+    return frozenset(f.name for event in events for f in event.fields)
 
 
 def _check_columns(spec: QualitySuiteSpec, columns: frozenset[str]) -> None:
-    for place, expectation in enumerate(spec.expectations):
-        path = f"spec.expectations[{place}].kwargs"
+    for index, expectation in enumerate(spec.expectations):
+        path = f"spec.expectations[{index}].kwargs"
         for argument, value in expectation.kwargs.items():
             names = [value] if argument in COLUMN_ARGUMENTS else []
             if argument in COLUMN_LISTS and isinstance(value, list):
