@@ -90,7 +90,7 @@ class Big:
     def table(self) -> tuple[MemoryCatalog, Table]:
         """The table in a catalog of its own; makes the files that are not there yet."""
         self.home.mkdir(parents=True, exist_ok=True)
-        parts = [(place, self._written(place)) for place in _places()]
+        parts = [(cell, self._written(cell)) for cell in _cells()]
         catalog = MemoryCatalog(self.home)
         table = catalog.create_table(NAME, SCHEMA, partition_spec=SPEC)
         with table.transaction() as change, change.update_snapshot().fast_append() as commit:
@@ -102,8 +102,8 @@ class Big:
         """Delete the files."""
         shutil.rmtree(self.home, ignore_errors=True)
 
-    def _written(self, place: tuple[int, int]) -> Path:
-        day, bucket = place
+    def _written(self, cell: tuple[int, int]) -> Path:
+        day, bucket = cell
         path = self.home / f"day-{day:02}-bucket-{bucket:02}.parquet"
         if path.exists():
             return path
@@ -122,7 +122,7 @@ class Big:
         return unfinished.rename(path)
 
 
-def _places() -> Iterator[tuple[int, int]]:
+def _cells() -> Iterator[tuple[int, int]]:
     return ((day, bucket) for day in range(DAYS) for bucket in _buckets())
 
 

@@ -42,7 +42,7 @@ class Contender:
 
     name: str
     is_fed: bool = False
-    """Told of every resource on its standard input, instead of watching."""
+    """Gets every resource on its standard input, instead of watching."""
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     def command(self, setting: Setting) -> list[str]:

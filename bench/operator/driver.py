@@ -64,9 +64,9 @@ class Driver:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def create(
-        self, names: Iterable[str], told: Callable[[str, str], None] = lambda name, uid: None
+        self, names: Iterable[str], created: Callable[[str, str], None] = lambda name, uid: None
     ) -> None:
-        """Create resources as fast as the API server takes them; `told` gets name and UID."""
+        """Create resources as fast as the API server takes them; `created` gets name and UID."""
         waiting = iter(names)
 
         async def some() -> None:
@@ -77,7 +77,7 @@ class Driver:
                 meta = {**body["metadata"], "namespace": NAMESPACE}
                 live = await self._kube.create({**body, "metadata": meta})
                 watched.generation = live["metadata"]["generation"]
-                told(name, live["metadata"]["uid"])
+                created(name, live["metadata"]["uid"])
 
         await asyncio.gather(*(some() for _ in range(AT_A_TIME)))
 

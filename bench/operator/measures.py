@@ -16,7 +16,7 @@ WRITES = frozenset({"APPLY", "DELETE", "PATCH", "POST", "PUT"})
 OTHERS = frozenset({"leases", "customresourcedefinitions", "namespaces", ""})
 """Resources whose traffic is not the workload's: leader election, installation, discovery."""
 EVENTS = "events"
-"""Told apart: they may come long after what they tell of."""
+"""Measured separately: they may arrive long after the change they report."""
 BUSY = 0.03
 """Share of a core below which a process is at rest."""
 STEP = 0.25

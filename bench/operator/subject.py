@@ -15,7 +15,7 @@ from bench.operator.workload import TrioKind
 
 
 def main(kubeconfig: str, namespace: str, address: str) -> None:
-    """Reconcile until told to stop."""
+    """Reconcile until stopped."""
     configure_logs("INFO")
     settings = Settings(namespaces=(namespace,), address=address, kubeconfig=Path(kubeconfig))
     asyncio.run(run_operator(settings, kinds=(TrioKind(),)))

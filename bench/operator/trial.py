@@ -90,7 +90,7 @@ class _Course:
             self._tell(before)
 
     def _tell(self, before: set[str]) -> None:
-        """Progress, for whoever waits."""
+        """Progress on standard output."""
         new = {name: value for name, value in self.trial.figures.items() if name not in before}
         text = ", ".join(f"{name} {value:.3g}" for name, value in new.items())
         print(f"  {text}", file=sys.stderr, flush=True)
@@ -161,9 +161,9 @@ class _Course:
         loop = asyncio.get_running_loop()
         started = loop.time()
         async with asyncio.TaskGroup() as group:
-            for place, name in enumerate(names):
-                await asyncio.sleep(max(0.0, started + place / RATE - loop.time()))
-                change = self._plan.workload.change(number + place)
+            for index, name in enumerate(names):
+                await asyncio.sleep(max(0.0, started + index / RATE - loop.time()))
+                change = self._plan.workload.change(number + index)
                 group.create_task(self._driver.change(name, change))
         return [_copy(one) for one in await self._driver.settled(names, limit=60)]
 

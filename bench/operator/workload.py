@@ -79,7 +79,7 @@ class TrioKind(Kind[Trio, Trio]):
         )
 
     def judge(self, plan: Trio, applied: Applied) -> Verdict:
-        """Nobody plays Strimzi here: what exists is ready."""
+        """Nothing stands in for Strimzi here: an existing object is ready."""
         keys = [ObjectKey(*kind, plan.metadata.name) for kind in self.owned]
         rows = [ChildHealth(key.kind, key.name, key in applied.children) for key in keys]
         return Verdict(children=rows)

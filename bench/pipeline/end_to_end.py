@@ -14,8 +14,8 @@ so that times count from the socket:
 
 `throughput` sends RATE trades a second (0: as many as are taken) until there are RATE * SECONDS of
 them (0: 20,000 * SECONDS), and waits for all of them on `main`: nothing may be missing and nothing
-twice. It tells which part of the path used how much of the processors, once they were warm, and how
-many trades a second two of them carry if nothing else needs them.
+twice. It reports the CPU time of each part of the path, once warm, and how many trades a second two
+processors carry if nothing else needs them.
 """
 
 import argparse
@@ -228,7 +228,7 @@ def main() -> None:
     parser.add_argument("--jobs", nargs="+", default=["land"], help="of throughput: land, refine")
     parser.add_argument("--net", default="87", help="second number of the loopback addresses")
     options = parser.parse_args()
-    # Whoever ends this early ends the platform with it.
+    # Interrupting this script stops the platform too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     if options.what == "latency":
         latency(options.net, options.checkpoint, options.seconds, options.warm)

@@ -2,8 +2,8 @@
 
     .venv/bin/python -m bench.pipeline.exchange HOST PORT RATE COUNT
 
-Once a line has come on its standard input, whoever is connected is sent trades 1 to COUNT, RATE of
-them a second (0: as fast as they are read), each with the moment of its sending. What a reader does
+After a line on standard input, every connected client is sent trades 1 to COUNT, RATE of them a
+second (0: as fast as they are read), each with the time of its sending. What a reader does
 not take in time is sent later: nothing is left out. It ends with its standard input.
 
 Prices swing so that each symbol moves by 3 % about once in the 60 s for which it stays quiet after

@@ -5,7 +5,7 @@
 Commits as Flink's sink makes them, on a job's branch, which `main` follows; every so many of them
 (120: ten minutes of a commit every 5 s) the product's own upkeep merges, expires and sweeps, with
 `environments/base`'s settings but for ages: here a day passes in minutes, so nothing is too young.
-Told is what lies in the table's directory before and after: data files named by `main`, and all.
+Reports the files in the table's directory before and after: data files named by `main`, and all.
 It fails if the later half ever has more than a quarter more files than the first had at most.
 """
 

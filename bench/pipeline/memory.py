@@ -3,8 +3,8 @@
     .venv/bin/python -m bench.pipeline.memory [--rate 5000] [--minutes 10] [--jobs land]
 
 A platform of its own takes RATE trades a second for so long, after two minutes that do not count.
-The memory of each part (resident, MiB) is looked at twice a second. Told is how it grows: the slope
-of a line through the medians of twenty stretches of time, with its 95 % interval. A JVM's memory
+The memory of each part (resident, MiB) is sampled twice a second. The report is its growth: the
+slope of a line through the medians of twenty time ranges, with its 95 % interval. A JVM's memory
 grows until its heap has been used once, so that of the first minutes says little about it.
 """
 

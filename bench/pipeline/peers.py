@@ -105,14 +105,14 @@ def check(broker: Broker, scratch: Path, output: str, wanted: Minutes) -> None:
     """That the minutes of `output` are those wanted, each once."""
     found: Minutes = {}
     for symbol, minute in _written(broker, scratch, output):
-        place = symbol, minute["start"]
-        assert place not in found, f"{output}: {place} is there twice"
-        found[place] = minute
-    late = {place for place in found if place[1] > BEGAN + 86_400_000}
+        window = symbol, minute["start"]
+        assert window not in found, f"{output}: {window} is there twice"
+        found[window] = minute
+    late = {window for window in found if window[1] > BEGAN + 86_400_000}
     assert found.keys() - late == wanted.keys(), f"{output}: {len(found)} of {len(wanted)} minutes"
-    for place, minute in wanted.items():
+    for window, minute in wanted.items():
         for name, value in minute.items():
-            assert isclose(found[place][name], value, rel_tol=1e-9), (output, place, name)
+            assert isclose(found[window][name], value, rel_tol=1e-9), (output, window, name)
 
 
 def _written(broker: Broker, scratch: Path, output: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -129,8 +129,8 @@ def task(engine: str, bootstrap: str, output: str, scratch: Path, minutes: int) 
     if engine == "spark":
         return {"input": str(scratch / "trades"), "output": str(scratch / engine / output)}
     if engine == "quix":
-        places = {"input": "trades", "output": output, "scratch": str(scratch / engine)}
-        return {"bootstrap": bootstrap, "minutes": minutes, **places}
+        arguments = {"input": "trades", "output": output, "scratch": str(scratch / engine)}
+        return {"bootstrap": bootstrap, "minutes": minutes, **arguments}
     sink = (
         f"CREATE TEMPORARY TABLE `{output}` ({COLUMNS}) WITH ('connector' = 'kafka', "
         f"'topic' = '{output}', 'properties.bootstrap.servers' = '{bootstrap}', "
@@ -183,8 +183,8 @@ def measure(scratch: Path, net: str, options: argparse.Namespace) -> dict[str, l
             for engine, one in running.items():
                 output = f"minutes-{engine}-{turn}"
                 broker.create(NewTopic(output, 2, 1))
-                told = task(engine, broker.bootstrap, output, scratch, len(wanted))
-                spent = one.run(told)
+                request = task(engine, broker.bootstrap, output, scratch, len(wanted))
+                spent = one.run(request)
                 check(broker, scratch, output, wanted)
                 rate = options.records / spent["cpu"]
                 print(f"{turn} {engine:6} {rate:10,.0f} records per CPU-second", flush=True)

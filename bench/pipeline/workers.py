@@ -1,4 +1,4 @@
-"""Engines in processes of their own, which work when they are told and say what it cost."""
+"""Engines in processes of their own, which run tasks on request and report their cost."""
 
 import json
 import os

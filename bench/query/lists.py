@@ -5,7 +5,7 @@
 Each server runs in a process of its own under uvicorn, on loopback; this process asks them by
 turns over kept-alive connections and takes the CPU-seconds of the server alone. The stock schema
 has the same types and resolves the same rows from memory, so it is spared the reading. This server
-runs twice: as it is, keeping answers until the snapshot changes, and reading every answer anew
+runs twice: as it is, keeping answers until the snapshot changes, and reading every answer
 from the files. The constant answer is the same bytes from a bare handler.
 Prints the median of answers per CPU-second and the ratios.
 """
@@ -135,7 +135,7 @@ def constant(root: Path) -> FastAPI:
 
 SERVERS: dict[str, Callable[[Path], FastAPI]] = {
     "kept": ours,
-    "read anew": lambda root: ours(root, kept=False),
+    "uncached": lambda root: ours(root, kept=False),
     "stock": lambda _: stock(),
     "constant": constant,
 }
@@ -203,7 +203,7 @@ async def compare(servers: "Servers", requests: int, rounds: int) -> dict[str, C
         if kind == "kept":
             (servers.root / "answer.json").write_bytes(answer)
             print(f"{len(answer):,} bytes per answer")
-    share = {"read anew": 4, "stock": 16}
+    share = {"uncached": 4, "stock": 16}
     for _ in range(rounds):
         for kind, client in clients.items():
             await client.measure(max(16, requests // share.get(kind, 1)))

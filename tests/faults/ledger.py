@@ -80,7 +80,7 @@ class Ledger:
         rows = {row[0]: row for row in zip(*columns, strict=True)}
         assert [rows[t[0]] for t in sent[:complete]] == sent[:complete]
         stray = set(rows) - {t[0] for t in sent}
-        assert not stray, f"{len(stray)} trades that nobody sent, such as {stray.pop()}"
+        assert not stray, f"{len(stray)} trades that were never sent, such as {stray.pop()}"
         self.mark[0] = complete
 
     def settles(self) -> None:

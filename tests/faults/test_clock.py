@@ -1,6 +1,6 @@
 """The clocks of the feed, its job and the publisher jump: nothing is lost, nothing comes twice.
 
-The processes are started anew with a clock that the test sets; the operator is told to let their
+The processes are restarted with a clock that the test sets; the operator is set to leave their
 environment be (`driftPolicy: Ignore`). Control plane and broker keep the right time, as other
 machines would.
 
@@ -33,13 +33,13 @@ def patched(platform: Platform, kind: str, name: str, patch: Any) -> None:
 
 
 def give(platform: Platform, kind: str, name: str, path: str, variables: dict[str, str]) -> None:
-    """Start the containers of a workload anew with more variables."""
+    """Start the containers of a workload again with more variables."""
     pod: Any = platform.get(kind, name)
     for part in path.split("/"):
         pod = pod[part]
     changes = []
-    for place, container in enumerate(pod["containers"]):
-        at = f"/{path}/containers/{place}/env"
+    for index, container in enumerate(pod["containers"]):
+        at = f"/{path}/containers/{index}/env"
         if "env" not in container:
             changes.append({"op": "add", "path": at, "value": []})
         for variable, value in variables.items():

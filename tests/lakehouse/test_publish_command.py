@@ -73,7 +73,7 @@ def test_publishes_tells_and_stops(process, apiserver, lake):
     def apply(body):
         apiserver.kubectl("apply", "-n", namespace, "-f", "-", stdin=json.dumps(body))
 
-    def told():
+    def published():
         text = apiserver.kubectl(
             "get", "configmap", "bronze-trades-published", "-n", namespace, "-o", "json"
         )
@@ -90,12 +90,12 @@ def test_publishes_tells_and_stops(process, apiserver, lake):
     intent |= {"revision": 1, "branch": "rev-00001"}
     apply(config_map("bronze-trades-table", "table", "table.json", table))
     apply(config_map("land-publish", "publish", "publish.json", intent))
-    assert eventually(told)["reason"] == "AwaitingCheckpoint"
+    assert eventually(published)["reason"] == "AwaitingCheckpoint"
     flink.commit(lake, "bronze.trades", "rev-00001", 1)
 
     def published():
         assert flink.rows(lake, "bronze.trades") == [1]
-        assert told()["ok"] is True
+        assert published()["ok"] is True
 
     eventually(published)
     assert 'tapehouse_table_rows{table="bronze.trades"} 1.0' in get("/metrics")

@@ -21,7 +21,7 @@ from tests.lakehouse.market import utc
 pytestmark = pytest.mark.local
 
 
-class Told:
+class Recorder:
     """Results as the operator would read them."""
 
     def __init__(self):
@@ -35,9 +35,9 @@ class Bench:
     """A worker on clocks of its own."""
 
     def __init__(self, lake, *specs):
-        self.told, self.metrics, self.now = Told(), Metrics(), 0.0
+        self.results, self.metrics, self.now = Recorder(), Metrics(), 0.0
         self.at = utc(2026, 1, 1)
-        self.worker = Worker(lake, self.told, self.metrics, lambda: self.at)
+        self.worker = Worker(lake, self.results, self.metrics, lambda: self.at)
         self.world = World()
         self.declare(*specs)
 
@@ -63,7 +63,7 @@ def test_a_transform_follows_its_inputs(lake):
     bench.pass_time(1)
     first = flink.load(lake, "silver.candle_minutes").metadata.current_snapshot_id
     assert first is not None
-    assert bench.told.all == [
+    assert bench.results.all == [
         ("silver.candle_minutes", True, "Published", "readers see what the inputs say")
     ]
     bench.pass_time(600)
@@ -74,7 +74,7 @@ def test_a_transform_follows_its_inputs(lake):
     bench.pass_time(600)
     assert flink.load(lake, "silver.candle_minutes").metadata.current_snapshot_id != first
     assert bench.metrics.corrected.labels("silver.candle_minutes")._value.get() > 0
-    assert len(bench.told.all) == 1
+    assert len(bench.results.all) == 1
 
 
 def test_a_scheduled_transform_waits_for_its_time(lake):
@@ -99,13 +99,13 @@ def test_a_failure_is_told_retried_and_forgotten(lake):
     bench = Bench(lake, bad)
     bench.pass_time(1)
     bench.pass_time(1)
-    (table, ok, reason, message) = bench.told.all[-1]
+    (table, ok, reason, message) = bench.results.all[-1]
     assert (table, ok, reason) == ("dim.dim_exchange", False, "TaskFailed")
     assert "no column nosuch" in message
     assert bench.count(bench.metrics.task_failures, "load", table) == 1, "it waits before retrying"
     bench.declare(remade(bad, producer=Producer(type="rows", rows=({"exchange": "XNAS"},))))
     bench.pass_time(1)
-    assert bench.told.all[-1][1:3] == (True, "Published")
+    assert bench.results.all[-1][1:3] == (True, "Published")
     assert flink.load(lake, table).scan().to_arrow()["exchange"].to_pylist() == ["XNAS"]
 
 
@@ -120,10 +120,10 @@ def test_nothing_is_done_to_a_suspended_table_until_it_goes_on(lake):
     bench = Bench(lake, remade(spec, suspend=True))
     bench.pass_time(600)
     assert flink.load(lake, spec.identifier).metadata.current_snapshot_id is None
-    assert bench.told.all == []
+    assert bench.results.all == []
     bench.declare(spec)
     bench.pass_time(1)
-    assert bench.told.all[-1][1:3] == (True, "Published")
+    assert bench.results.all[-1][1:3] == (True, "Published")
     assert flink.load(lake, spec.identifier).scan().to_arrow().num_rows == 1
 
 
@@ -145,7 +145,7 @@ def test_upkeep_happens_on_the_live_branch(lake):
         flink.commit(lake, "bronze.trades", "rev-00007", checkpoint)
     bench.pass_time(200)
     table = flink.load(lake, "bronze.trades")
-    assert len(table.metadata.snapshots) == 1, "only expired: nobody knows the branch yet"
+    assert len(table.metadata.snapshots) == 1, "only expired: the branch is not known yet"
     intent = PublishIntent(
         job="land", namespace="n", revision=7, branch="rev-00007", tables=("bronze.trades",)
     )
@@ -156,4 +156,4 @@ def test_upkeep_happens_on_the_live_branch(lake):
     head = table.refs()["rev-00007"].snapshot_id
     assert len(list(table.scan(snapshot_id=head).plan_files())) == 1
     assert flink.rows(lake, "bronze.trades", "rev-00007") == [1, 2, 3]
-    assert not bench.told.all
+    assert not bench.results.all

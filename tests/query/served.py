@@ -22,7 +22,7 @@ URL = f"http://{HOST}:{PORT}"
 
 
 class NoKube:
-    """A place without Kubernetes."""
+    """A location without Kubernetes."""
 
     def resources(self) -> None:
         return None

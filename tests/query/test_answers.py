@@ -41,7 +41,7 @@ class Keeping:
         return answer["data"]
 
     async def reads(self, query: str, **arguments: Any) -> bool:
-        """Whether the answer was read anew."""
+        """Whether the answer was read again."""
         before = _reads()
         await self(query, **arguments)
         return _reads() > before

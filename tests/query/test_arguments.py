@@ -216,7 +216,7 @@ async def test_an_unreadable_cursor_is_refused(
 
 async def test_a_read_that_takes_too_long_is_interrupted(services: Services) -> None:
     engine = Engine(services.engine.lake, workers=1, timeout=0.2)
-    slow = "SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE hash(a.range) = b.range"
+    slow = "SELECT sum(hash(a.range * b.range)) FROM range(1000000) a, range(1000000) b"
     with pytest.raises(TooSlowError, match=r"no answer within 0\.2 s: narrow the date range"):
         await engine.run("slow", lambda session: session.one.execute(slow).fetchall())
     # The only worker is free again: the query has been stopped, not abandoned.

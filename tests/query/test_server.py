@@ -145,7 +145,7 @@ async def test_subscriptions(services: Services) -> None:
         assert json.loads(message)["payload"]["data"]["onNewTrade"] == expected
         seen = [json.loads(await asyncio.wait_for(everything.recv(), 10)) for _ in range(2)]
         assert [m["payload"]["data"]["onNewTrade"]["tradeId"] for m in seen] == ["t1", "t2"]
-        told = [json.loads(await asyncio.wait_for(alert.recv(), 10)) for _ in range(2)]
+        received = [json.loads(await asyncio.wait_for(alert.recv(), 10)) for _ in range(2)]
         movement = {
             "symbol": "MSFT",
             "alertType": "PRICE_MOVEMENT",
@@ -155,7 +155,7 @@ async def test_subscriptions(services: Services) -> None:
             "triggeredAt": "2026-01-31T09:30:00.000123Z",
         }
         anomaly = movement | {"alertType": "VOLUME_ANOMALY", "price": None, "pctChange": None}
-        assert [m["payload"]["data"]["onTradeAlert"] for m in told] == [movement, anomaly]
+        assert [m["payload"]["data"]["onTradeAlert"] for m in received] == [movement, anomaly]
     await subscribers("onNewTrade", 0)
 
 
@@ -165,8 +165,8 @@ async def test_questions_of_one_connection_see_what_is_newest(
     dimension = catalog.create_table("dim.dim_symbol", gold.DIM_SYMBOL)
     query = '{ trades(first: 1, filter: {symbol: "AAPL"}) { edges { node { companyName } } } }'
 
-    def name(told: str | bytes) -> str:
-        (edge,) = json.loads(told)["payload"]["data"]["trades"]["edges"]
+    def name(received: str | bytes) -> str:
+        (edge,) = json.loads(received)["payload"]["data"]["trades"]["edges"]
         return str(edge["node"]["companyName"])
 
     async with served(services), follow(query) as socket, asyncio.timeout(20):

@@ -76,7 +76,7 @@ async def test_pages_stay_put_while_rows_arrive(
     assert await walk(ask, 64, between=arrive) == newest_first(filled)
 
 
-def place(row: Row) -> tuple[datetime, str]:
+def sort_key(row: Row) -> tuple[datetime, str]:
     return row["timestamp"], row["trade_id"]
 
 
@@ -89,7 +89,7 @@ async def test_pages_are_one_list_whatever_lands_meanwhile(
     table = catalog.create_table("bronze.trades", BRONZE_TRADES, partition_spec=DAILY)
     rows = trades(300, seed=seed, start=datetime(2024, 2, 28, 22, tzinfo=UTC), step=60)
     append(table, rows)
-    expected = {place(row): row["trade_id"] for row in rows}
+    expected = {sort_key(row): row["trade_id"] for row in rows}
     found: list[str] = []
     after = None
     while True:
@@ -104,7 +104,7 @@ async def test_pages_are_one_list_whatever_lands_meanwhile(
         landed = trades(rng.randint(0, 8), seed=rng.randint(10, 99), start=start, begin=begin)
         landed += [{**row, "kafka_offset": 10**6} for row in rng.sample(rows, 3)]
         append(table, landed)
-        expected |= {place(row): row["trade_id"] for row in landed if place(row) < reached}
+        expected |= {sort_key(row): row["trade_id"] for row in landed if sort_key(row) < reached}
     assert found == [expected[key] for key in sorted(expected, reverse=True)]
 
 

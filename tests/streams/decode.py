@@ -34,12 +34,12 @@ def main() -> None:
     metadata = jvm.java.util.ArrayList()
     for column in loader.loadClass(METADATA).getEnumConstants():
         metadata.add(column)
-    told = decoder(row, metadata, info)
+    schema = decoder(row, metadata, info)
     plain = decoder(row, jvm.java.util.ArrayList(), info)
     arity = row.getFieldCount()
 
     def answer(record: bytes) -> dict[str, Any]:
-        found = told.deserialize(record)
+        found = schema.deserialize(record)
         reason = found.getField(arity + 2)
         if reason is not None:
             return {"reason": reason.toString(), "detail": found.getField(arity + 3).toString()}

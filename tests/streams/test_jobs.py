@@ -191,17 +191,19 @@ def test_a_job_says_why_it_cannot_start_and_keeps_what_strangers_write(world: Pl
     expected += [(strangers.good(number), "unknown-event") for number in (7, 8)]
     expected += [(b"}", "not-json"), (b"{}", "missing-field")]
     found = strangers.letters(world, len(expected))
-    told = [(m.value(), dict(m.headers())) for m in found]
-    assert sorted((v or b"", h["reason"].decode()) for v, h in told) == sorted(
+    letters = [(m.value(), dict(m.headers())) for m in found]
+    assert sorted((v or b"", h["reason"].decode()) for v, h in letters) == sorted(
         (value or b"", reason) for value, reason in expected
     )
-    for _, headers in told:
+    for _, headers in letters:
         assert headers["detail"]
         assert (headers["feed"], headers["job"]) == (b"strange", b"strange")
         assert headers["received_at"].endswith(b"Z")
-    assert {h["trace_id"].decode() for _, h in told if "trace_id" in h} == {"\ufffd"}
-    places = {tuple(h[f"source_{x}"] for x in ("topic", "partition", "offset")) for _, h in told}
-    assert len(places) == len(expected)
+    assert {h["trace_id"].decode() for _, h in letters if "trace_id" in h} == {"\ufffd"}
+    origins = {
+        tuple(h[f"source_{x}"] for x in ("topic", "partition", "offset")) for _, h in letters
+    }
+    assert len(origins) == len(expected)
     assert not world.await_stable(name)["status"].get("error")
     has_more_tasks(world, name)
     world.delete_job(name)

@@ -44,7 +44,7 @@ INTERVAL = 1.0
 COMMITTED = 20
 """Checkpoints of the first attempt: as many of the second are dropped."""
 WITHIN = 4
-"""Checkpoints until it is told: three intervals, and one that may complete meanwhile."""
+"""Checkpoints until it is reported: three intervals, and one that may complete meanwhile."""
 ATTEMPT = Path(__file__).with_name("attempt.py")
 EVENT = Event(
     "Trade",
@@ -132,7 +132,7 @@ class Scene:
             time.sleep(0.1)
 
 
-class Told:
+class Recorder:
     """What the publisher says."""
 
     def __init__(self) -> None:
@@ -182,12 +182,12 @@ def world(scene: Scene) -> World:
 
 
 def test_a_silent_stall_is_told_and_repaired_without_a_loss(scene: Scene) -> None:
-    told, around = Told(), world(scene)
-    publisher = Publisher(Lake(scene.catalog.load()), told, Metrics())  # type: ignore[arg-type]
+    results, around = Recorder(), world(scene)
+    publisher = Publisher(Lake(scene.catalog.load()), results, Metrics())  # type: ignore[arg-type]
 
     def reason() -> str:
         publisher.step(around, time.monotonic())
-        return told.latest.reason if told.latest else ""
+        return results.latest.reason if results.latest else ""
 
     def completed_since(moment: float) -> int:
         found = completed(scene.checkpoints.as_uri())
@@ -209,10 +209,10 @@ def test_a_silent_stall_is_told_and_repaired_without_a_loss(scene: Scene) -> Non
         assert completed_since(began) <= WITHIN
         assert scene.ids(BRANCH) == list(range(BATCH)), "and what it read is nowhere"
 
-    assert told.latest
-    assert told.latest.restore
+    assert results.latest
+    assert results.latest.restore
     scene.produce(2)
-    with scene.attempt(later, told.latest.restore):
+    with scene.attempt(later, results.latest.restore):
         scene.wait(lambda: len(scene.ids(BRANCH)) >= 3 * BATCH)
         scene.wait(lambda: reason() == "Published" and len(scene.ids("main")) >= 3 * BATCH)
     assert scene.ids("main") == list(range(3 * BATCH))

@@ -36,7 +36,7 @@ class Refuse(Fault):
 
 
 class Down(Fault):
-    """Nobody answers; watches are cut at their next line, or by `end_watches`."""
+    """No request is answered; watches are cut at their next line, or by `end_watches`."""
 
     async def call(self, call: Call, forward: Callable[[], Awaitable[Answer]]) -> Answer:
         raise Cut
@@ -109,9 +109,9 @@ class Truncated(Fault):
 
 @dataclass
 class Muddled(Fault):
-    """Events are dropped, told twice, and told again long after newer ones.
+    """Events are dropped, sent twice, and sent again long after newer ones.
 
-    What is dropped nobody can know of, until a list: end the watches with a 410 afterwards.
+    Clients cannot know of dropped events until a list: end the watches with a 410 afterwards.
     """
 
     rng: random.Random

@@ -38,7 +38,7 @@ class Call:
 
     @property
     def is_write(self) -> bool:
-        """Leases aside, which are written all the time, and events, which nobody waits for."""
+        """Leases aside, which are written all the time, and events, on which nothing waits."""
         return self.verb in WRITES and self.resource not in ("leases", "events")
 
     def __str__(self) -> str:

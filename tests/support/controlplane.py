@@ -1,4 +1,4 @@
-"""A Kubernetes API server of the test session's own: started once, on addresses nobody else has."""
+"""A Kubernetes API server of the test session's own: started once, on addresses of its own."""
 
 import os
 import socket

@@ -57,7 +57,7 @@ def conflicts(before: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]
 
 
 def disown(before: Mapping[str, Any], after: dict[str, Any], manager: str) -> None:
-    """After an update, whoever changed a field owns it alone; a removed one belongs to nobody."""
+    """After an update, the client that changed a field alone owns it; a removed one has none."""
     old, new = dict(_leaves(before)), dict(_leaves(after))
     changed = [path for path, value in new.items() if old.get(path, _MISSING) != value]
     touched = [*changed, *(path for path in old if path not in new)]

@@ -1,4 +1,4 @@
-"""A Kubernetes API in memory, as faithful as the operator can tell, with faults to order.
+"""A Kubernetes API in memory, as faithful as the operator can observe, with faults to order.
 
 It keeps resource versions, generations, field ownership, preconditions, finalizers, selectors,
 watches and owner garbage collection. It knows no schemas: every list but owner references is
@@ -144,7 +144,7 @@ class MemoryKube:
     # what others do
 
     def create(self, body: Body, manager: str = "kubectl") -> dict[str, Any]:
-        """Somebody else creates an object."""
+        """Another client creates an object."""
         ref = reference(body)
         after = _copy(body)
         after["metadata"]["managedFields"] = [_entry(manager, "Update", field_set(body))]
@@ -153,7 +153,7 @@ class MemoryKube:
     def edit(
         self, ref: Ref, patch: Body, subresource: str = "", manager: str = "kubectl"
     ) -> dict[str, Any]:
-        """Somebody else changes an object, and comes to own what changed."""
+        """Another client changes an object, and owns the changed fields."""
         before = self.objects[ref]
         after = self._merge_into(before, patch, subresource)
         if subresource != "status":

@@ -1,4 +1,4 @@
-"""How old the rows of a checkpoint are when readers see them, from the catalog's own files."""
+"""The age of a checkpoint's rows when it is published, from the catalog's own files."""
 
 from pyiceberg.conversions import from_bytes
 from pyiceberg.exceptions import NoSuchTableError, RESTError
@@ -10,14 +10,14 @@ from pyiceberg.types import NestedField, TimestamptzType
 from tapehouse_lakehouse.catalog import Lake
 
 ARRIVED = "ingested_at"
-"""The column that says when a row's event came to Kafka."""
+"""The column with the time at which a row's event arrived in Kafka."""
 
 
 def oldest_arrival(lake: Lake, identifier: str, snapshot: int) -> float | None:
-    """When the oldest row that a snapshot added had arrived, in seconds since 1970.
+    """Arrival time of the oldest row that a snapshot added, in seconds since 1970.
 
-    No data is read: Parquet's bounds are in the manifests. None where the table does not say when
-    rows arrived, the snapshot added none, or the catalog does not answer.
+    No data is read: Parquet's bounds are in the manifests. None where the table has no arrival
+    times, the snapshot added no rows, or the catalog does not answer.
     """
     try:
         table = lake.catalog.load_table(lake.qualified(identifier))
@@ -32,7 +32,7 @@ def added(table: Table, snapshot: int) -> list[DataFile]:
     """The files with rows that one snapshot appended."""
     found = table.snapshot_by_id(snapshot)
     if found is None or (found.summary and found.summary.operation is not Operation.APPEND):
-        return []  # compaction writes rows anew that were there before
+        return []  # compaction rewrites existing rows
     return [
         entry.data_file
         for manifest in found.manifests(table.io)
@@ -43,7 +43,7 @@ def added(table: Table, snapshot: int) -> list[DataFile]:
 
 
 def _lower(file: DataFile, field: NestedField) -> int | None:
-    """The least value of a time, in microseconds."""
+    """The smallest value of a time, in microseconds."""
     bound = (file.lower_bounds or {}).get(field.field_id)
     if not bound or not isinstance(field.field_type, TimestamptzType):
         return None

@@ -1,4 +1,4 @@
-"""Which snapshots `main` should point at: pure, from what the catalog was seen to hold.
+"""Plans the moves of `main` from the snapshots that the catalog holds. Pure.
 
 A job commits each checkpoint to its branch in every table it writes. `main` of all of them moves
 together to the newest checkpoint that all branches have, and only forward.
@@ -12,7 +12,7 @@ MAIN = "main"
 
 
 class Reason(StrEnum):
-    """Why a table's `main` stands where it stands; a closed set, shown to users."""
+    """Why a table's `main` points where it does; a closed set, shown to users."""
 
     PUBLISHED = "Published"
     AWAITING_CHECKPOINT = "AwaitingCheckpoint"
@@ -25,7 +25,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """One snapshot, as far as publishing cares."""
+    """The fields of a snapshot that publishing needs."""
 
     snapshot: int
     parent: int | None
@@ -36,18 +36,18 @@ class Commit:
 
     @property
     def mark(self) -> tuple[str, int] | None:
-        """What the same checkpoint has in every table, or None if Flink did not make it."""
+        """Identifies a checkpoint across tables; None for a snapshot that Flink did not commit."""
         return None if self.checkpoint is None or not self.job else (self.job, self.checkpoint)
 
 
 @dataclass(frozen=True, slots=True)
 class TableView:
-    """What is known of one table at one moment."""
+    """The known state of one table at one moment."""
 
     uuid: str
     refs: Mapping[str, int]
     commits: Mapping[int, Commit]
-    """By snapshot id; perhaps not all."""
+    """By snapshot id; may be incomplete."""
     complete: bool = False
     """`commits` holds every snapshot that still exists."""
 
@@ -69,24 +69,24 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Advance:
-    """Move these together; empty when everything published stands."""
+    """Move these together; empty when `main` is current."""
 
     moves: tuple[Move, ...] = ()
     pending: bool = False
-    """Some branch has a checkpoint that another does not have yet."""
+    """One branch has a checkpoint that another does not have yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Nothing may move."""
+    """No table may move."""
 
     reasons: Mapping[str, Reason]
-    """By table; the other tables of the job wait with them."""
+    """By table; the other tables of the job wait too."""
 
 
 @dataclass(frozen=True, slots=True)
 class NeedHistory:
-    """The ancestry of these tables must be read whole before anything can be said."""
+    """The complete ancestry of these tables is needed for a decision."""
 
     tables: frozenset[str]
 
@@ -110,7 +110,7 @@ def plan(branch: str, views: Mapping[str, TableView | None], put: Mapping[str, i
     Args:
         branch: where the job's live revision commits.
         views: by table; None for a table the catalog does not have.
-        put: where this process last put `main`, by table, while this branch was live.
+        put: the snapshot to which this process last moved `main`, by table, on this branch.
     """
     absent = {t: Reason.TABLE_MISSING for t, view in views.items() if view is None}
     if absent:
@@ -150,12 +150,12 @@ def _first_mark(path: _Path) -> tuple[str, int] | None:
 
 
 def _newest(path: _Path, mark: tuple[str, int] | None) -> Commit:
-    """Compaction repeats the mark of the checkpoint it follows: the newest bearer is wanted."""
+    """The newest commit with this mark: compaction repeats the mark of its checkpoint."""
     return next(c for c in path.commits if c.mark == mark)
 
 
 def _path(branch: str, view: TableView, put: int | None) -> _Path:
-    """The commits from the head of `branch` to `main`, both included, if that is what they are."""
+    """The commits from the head of `branch` to `main`, both included, if they are connected."""
     chain: list[Commit] = []
     for commit in ancestors(view, view.refs[branch]):
         chain.append(commit)
@@ -180,7 +180,7 @@ def _why_apart(view: TableView, ended: bool) -> Reason:
 
 
 def ancestors(view: TableView, head: int | None) -> Iterator[Commit]:
-    """`head` and what it descends from, as far as known."""
+    """`head` and its ancestors, as far as known."""
     while head is not None and (commit := view.commits.get(head)) is not None:
         yield commit
         head = commit.parent

@@ -1,4 +1,4 @@
-"""The REST catalog: light looks at branches, and moves of `main` across tables.
+"""The REST catalog: cheap reads of branches, and moves of `main` across tables.
 
 PyIceberg's client has no multi-table transaction and validates whole metadata on every load, so
 both go over its authenticated session directly.
@@ -19,11 +19,11 @@ _TIMEOUT = (3.0, 20.0)
 
 
 class UnavailableError(Exception):
-    """The catalog did not answer, or answered that it cannot now."""
+    """The catalog did not answer, or answered that it is unavailable."""
 
 
 class ConflictError(Exception):
-    """What a move asserted no longer holds: look again."""
+    """The precondition of a move no longer holds: read again."""
 
 
 class _Wire(msgspec.Struct, frozen=True, rename="kebab"):
@@ -70,14 +70,14 @@ def _read(body: bytes) -> _Loaded:
     try:
         return _decode(body)
     except msgspec.MsgspecError as error:
-        raise UnavailableError(f"the catalog answered what is no table: {error}") from error
+        raise UnavailableError(f"the catalog's answer is not a table: {error}") from error
 
 
 def connect(uri: str, properties: Mapping[str, str] | None = None) -> RestCatalog:
-    """Open the catalog; every load gets whole metadata unless asked otherwise.
+    """Open the catalog; a load gets complete metadata unless requested otherwise.
 
     Raises:
-        UnavailableError: nobody answers at `uri`.
+        UnavailableError: no answer from `uri`.
     """
     try:
         return RestCatalog("tapehouse", uri=uri, **(properties or {}))
@@ -98,19 +98,19 @@ class Lake:
         """Whether several tables can be moved in one request."""
 
     def qualified(self, identifier: str) -> str:
-        """The identifier as the catalog knows it."""
+        """The identifier in the catalog, with the prefix."""
         return self._prefix + identifier
 
     def look(self, identifier: str, *, whole: bool = False) -> TableView | None:
-        """See a table's refs and, unless `whole`, only the commits they point at.
+        """Read a table's refs and, unless `whole`, only the commits they point at.
 
-        Nothing is decoded, and the very same object returned, when nothing has changed.
+        An unchanged table is not decoded: the same object is returned.
 
         Raises:
             UnavailableError: no usable answer.
         """
         etag, known = self._seen.get(identifier, ("", None))
-        # Compressed answers carry an ETag the server does not recognise again.
+        # The server does not recognise the ETag of a compressed answer.
         headers = {"Accept-Encoding": "identity"}
         if etag and not whole:
             headers["If-None-Match"] = etag
@@ -127,13 +127,13 @@ class Lake:
         return view
 
     def forget(self, identifier: str) -> None:
-        """Drop what is remembered of a table nobody publishes any more."""
+        """Drop the cached state of a table that is no longer published."""
         self._seen.pop(identifier, None)
 
     def move(self, moves: Sequence[Move]) -> None:
         """Point `main` of every named table at its new snapshot, all or (see `atomic`) in order.
 
-        Look afterwards: not every server that says it has moved them has.
+        Verify afterwards: some servers report a move that they did not make.
 
         Raises:
             ConflictError: a table is gone or its `main` is not where the move expects it.
@@ -186,7 +186,7 @@ def _view(metadata: _Metadata, known: TableView | None, whole: bool) -> TableVie
 
 
 def _trimmed(refs: Mapping[str, int], commits: dict[int, Commit]) -> dict[int, Commit]:
-    """Keep from each ref down to `main`: what a later plan can ask for, and no more over time."""
+    """Keep the commits from each ref down to `main`, which later plans need, and no others."""
     kept: dict[int, Commit] = {}
     stop = refs.get(MAIN)
     for head in refs.values():

@@ -1,4 +1,4 @@
-"""A job's completed checkpoints, seen where Flink keeps them: whether what it does is committed."""
+"""Reads a job's completed checkpoints from storage, to detect that it does not commit."""
 
 import os
 import re
@@ -16,19 +16,19 @@ _VARIABLE = re.compile(r"\$\((\w+)\)")
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """One that is complete."""
+    """A completed checkpoint."""
 
     job: str
     number: int
     at_ms: int
     path: str
-    """What a job can start from: a URI."""
+    """A URI from which a job can start."""
 
 
 def completed(directory: str) -> list[Checkpoint]:
-    """Those that are still kept below `directory`, a URI, of every life of the job.
+    """The retained checkpoints below `directory`, a URI, of every Flink job id.
 
-    Variables as `$(TAPEHOUSE_DATA)` are taken from the environment.
+    Variables such as `$(TAPEHOUSE_DATA)` are replaced from the environment.
 
     Raises:
         OSError: the storage does not answer.
@@ -53,10 +53,10 @@ def _names(store: fs.FileSystem, directory: str) -> list[str]:
 
 
 def is_stalled(found: Sequence[Checkpoint], since_ms: int, now_ms: int, interval_ms: float) -> bool:
-    """Whether the job goes on without committing.
+    """Whether the job completes checkpoints without committing them.
 
-    A job commits a checkpoint before it completes the next. Two later than the newest commit, the
-    first of them an interval ago, are proof.
+    A job commits a checkpoint before it completes the next. Two checkpoints later than the newest
+    commit, the first of them at least an interval old, prove a stall.
 
     Args:
         found: the completed checkpoints.
@@ -69,7 +69,7 @@ def is_stalled(found: Sequence[Checkpoint], since_ms: int, now_ms: int, interval
 
 
 def restorable(found: Sequence[Checkpoint], commits: Sequence[Commit | None]) -> str:
-    """The checkpoint that is what the newest commits hold; empty when there is none.
+    """The checkpoint that equals the newest commits; empty when there is none.
 
     Args:
         found: the completed checkpoints.
@@ -78,6 +78,6 @@ def restorable(found: Sequence[Checkpoint], commits: Sequence[Commit | None]) ->
     """
     marks = {commit.mark if commit else None for commit in commits}
     oldest = min((commit.at_ms for commit in commits if commit), default=0)
-    # A job that began again under its old id writes over the checkpoints it committed before.
+    # A job restarted with its old id overwrites the checkpoints it committed before.
     kept = (c for c in found if marks == {(c.job, c.number)} and c.at_ms <= oldest)
     return next((each.path for each in kept), "")

@@ -1,4 +1,4 @@
-"""`tapehouse-lakehouse`: the publisher, and its tasks one by one."""
+"""`tapehouse-lakehouse`: the publisher, and each of its tasks as a command."""
 
 import functools
 import logging
@@ -34,16 +34,17 @@ log = logging.getLogger(__name__)
 
 METRICS_PORT = 9102
 SWITCH_SECONDS = 0.0005
-"""After how long a thread that computes lets another go on. A move is dozens of requests, each of
-which waits for its turn several times: beside a thread that only computes, one took 13 ms at
-Python's own 5 ms, 4 ms at this, and 1 ms alone. Upkeep and transforms compute in threads here."""
+"""Seconds after which a computing thread yields to others. A move makes dozens of requests, each of
+which waits for the interpreter lock several times: beside a computing thread one took 13 ms at
+Python's default of 5 ms, 4 ms at this value, and 1 ms alone. Maintenance and transforms compute in
+threads of this process."""
 FINISH_SECONDS = 15.0
-"""How long a task that is running may go on after the signal to stop; a commit is atomic."""
+"""Seconds for which a running task may continue after the signal to stop; commits are atomic."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the environment says."""
+    """Settings from the environment."""
 
     catalog_uri: str
     catalog_prefix: str
@@ -71,7 +72,7 @@ class Settings:
 
 
 def _told(command: Callable[..., None]) -> Callable[..., None]:
-    """Failures a user can do something about become one line and exit code 1."""
+    """Failures with a remedy become one line and exit code 1."""
 
     @functools.wraps(command)
     def wrapped(*args: object, **options: object) -> None:
@@ -105,9 +106,9 @@ def main() -> None:
 @main.command()
 @_told
 def publish() -> None:
-    """Move `main` of every job's tables to their newest common checkpoint, for ever.
+    """Move `main` of every job's tables to their newest common checkpoint, continuously.
 
-    Transforms, dimension loads and upkeep run beside it, one at a time.
+    Transforms, dimension loads and maintenance run beside it, one at a time.
     """
     settings = Settings.read()
     logs.configure(settings.log_level)
@@ -140,7 +141,7 @@ def _start_worker(
     metrics: Metrics,
     stop: threading.Event,
 ) -> threading.Thread:
-    """Connections and results of its own: neither is made for two threads."""
+    """Its own connections and results: neither is thread-safe."""
     worker = Worker(_lake(settings), ConfigMapResults(api, settings.namespace), metrics)
     target = functools.partial(work, worker, lambda: watcher.world, stop)
     thread = threading.Thread(target=target, name="worker", daemon=True)
@@ -181,7 +182,9 @@ def _load(settings: Settings, declared: TableSpec) -> None:
 @main.command()
 @click.argument("name")
 @click.option("--spec", type=click.Path(exists=True, path_type=Path), help="A table.json.")
-@click.option("--branch", help="Where its producer writes. Default: as the job's intent says.")
+@click.option(
+    "--branch", help="The branch its producer writes. Default: that of the job's live revision."
+)
 @_told
 def maintain(name: str, spec: Path | None, branch: str | None) -> None:
     """Compact the table NAME, expire its snapshots and remove its orphans now."""
@@ -235,12 +238,12 @@ def _lake(settings: Settings) -> Lake:
 
 
 def _stop_on_signal(*events: threading.Event) -> None:
-    def told(*_: object) -> None:
+    def stopped(*_: object) -> None:
         for event in events:
             event.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, told)
+        signal.signal(number, stopped)
 
 
 class _Status:
@@ -266,7 +269,7 @@ def _await(event: threading.Event, stop: threading.Event) -> bool:
 
 
 def _await_lake(settings: Settings, stop: threading.Event) -> bool:
-    """Wait until the catalog answers; false when told to stop before that."""
+    """Wait until the catalog answers; false when stopped before that."""
     said = False
     while not stop.is_set():
         try:

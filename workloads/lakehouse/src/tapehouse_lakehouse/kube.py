@@ -1,4 +1,4 @@
-"""The Kubernetes side: intents come from ConfigMaps, results go to ConfigMaps."""
+"""Reads intents from ConfigMaps and writes results to ConfigMaps."""
 
 import logging
 import threading
@@ -26,12 +26,12 @@ log = logging.getLogger(__name__)
 _WATCH_SECONDS = 290
 _RETRY_SECONDS = 2.0
 GONE = 410
-"""The API server no longer has the version to watch from: list again."""
+"""The API server no longer has this resourceVersion: list again."""
 _FAILURES = (client.ApiException, HTTPError, OSError)
 
 
 class World:
-    """What the operator currently wants, by ConfigMap name; replaced as a whole, never mutated."""
+    """The operator's current intents by ConfigMap name; replaced as a whole, never mutated."""
 
     def __init__(self) -> None:
         self.intents: Mapping[str, PublishIntent] = {}
@@ -42,21 +42,21 @@ class World:
 
 
 class Results(Protocol):
-    """Where transitions are told."""
+    """Where transitions are reported."""
 
     def write(self, spec: TableSpec, uid: str, result: Published) -> None:
-        """Record `result` for the table; may raise, and is then asked again."""
+        """Record `result` for the table; may raise, and is then called again."""
         ...
 
 
 def core_api() -> client.CoreV1Api:
-    """A client for wherever this runs: `KUBECONFIG`, or the Pod's own account."""
+    """A client from `KUBECONFIG`, or the Pod's service account."""
     config.load_config()
     return client.CoreV1Api()
 
 
 class Watcher:
-    """Keeps `world` in step with the namespace's ConfigMaps, in a thread of its own."""
+    """Keeps `world` up to date with the namespace's ConfigMaps, in its own thread."""
 
     def __init__(
         self, api: client.CoreV1Api, namespace: str, changed: Callable[[], None] = lambda: None
@@ -72,11 +72,11 @@ class Watcher:
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
     def start(self) -> None:
-        """Begin watching."""
+        """Start watching."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End watching; a request in flight is abandoned with the process."""
+        """Stop watching; a request in flight is abandoned with the process."""
         self._stop.set()
         self._watch.stop()
 
@@ -85,7 +85,7 @@ class Watcher:
             try:
                 self._follow(self._relist())
             except Exception as error:
-                # Whatever it is: a watch that ended for good would go unnoticed.
+                # Any exception: a watch that stops permanently would not be noticed.
                 if not self._stop.is_set() and getattr(error, "status", None) != GONE:
                     expected = isinstance(error, _FAILURES)
                     log.warning("watching failed, again: %s", error, exc_info=not expected)
@@ -124,7 +124,7 @@ _SELECTOR = f"{ROLE} in ({PUBLISH}, {TABLE})"
 
 
 def read_world(maps: Mapping[str, Any]) -> World:
-    """Parse the ConfigMaps; one that cannot be read is reported and left out."""
+    """Parse the ConfigMaps; an unreadable one is logged and skipped."""
     intents: dict[str, PublishIntent] = {}
     tables: dict[str, TableSpec] = {}
     uids: dict[str, str] = {}

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 _QUIET = {"urllib3": logging.ERROR, "pyiceberg": logging.ERROR, "kubernetes": logging.WARNING}
-"""Lost connections and commits tried again are told once, by this program."""
+"""Lost connections and retried commits are logged once, by this program."""
 
 
 class JsonFormatter(logging.Formatter):
@@ -28,7 +28,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure(level: str) -> None:
-    """Send everything from this level up to standard error."""
+    """Write records of at least this level to standard error."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

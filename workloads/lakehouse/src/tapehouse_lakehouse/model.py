@@ -1,4 +1,4 @@
-"""What the operator tells this workload, and what it answers: the JSON in ConfigMaps."""
+"""The documents exchanged with the operator: JSON in ConfigMaps."""
 
 import re
 from typing import Any
@@ -13,7 +13,7 @@ _BYTES = {"": 1, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "k": 10**3, "M": 1
 
 
 class InvalidError(ValueError):
-    """Something a person wrote cannot be used; the message names field, value and remedy."""
+    """User input is invalid; the message names field, value and remedy."""
 
 
 def seconds(text: str) -> float:
@@ -47,7 +47,7 @@ class _Spec(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class PublishIntent(_Spec, frozen=True):
-    """`publish.json`: the tables of one job and the branch readers are to follow."""
+    """`publish.json`: the tables of one job and the branch to publish."""
 
     job: str
     namespace: str
@@ -55,13 +55,13 @@ class PublishIntent(_Spec, frozen=True):
     branch: str
     tables: tuple[str, ...]
     checkpoints: str = ""
-    """Where the job's Flink keeps them: a URI; empty: they are not looked at."""
+    """The URI of the job's checkpoints; empty: they are not read."""
     interval: float = 0.0
-    """Seconds between two of them."""
+    """Seconds between two checkpoints."""
 
 
 class Producer(_Spec, frozen=True):
-    """Who fills a table: `stream`, `transform` or `rows`."""
+    """What writes a table: `stream`, `transform` or `rows`."""
 
     type: str
     job: str = ""
@@ -75,7 +75,7 @@ class Producer(_Spec, frozen=True):
 
 
 class Compact(_Spec, frozen=True):
-    """When small files are merged, and into what."""
+    """When small files are merged, and their target size."""
 
     target_file_size: str = "128Mi"
     min_files: int = 8
@@ -83,7 +83,7 @@ class Compact(_Spec, frozen=True):
 
 
 class Expire(_Spec, frozen=True):
-    """Which snapshots stay for time travel."""
+    """Which snapshots are kept for time travel."""
 
     keep_last: int = 20
     older_than: str = "1h"
@@ -96,7 +96,7 @@ class Orphans(_Spec, frozen=True):
 
 
 class Maintenance(_Spec, frozen=True):
-    """What is done to a table while nobody looks; a missing part is not done."""
+    """Maintenance of a table; a missing part is not run."""
 
     compact: Compact | None = None
     expire: Expire | None = None
@@ -119,7 +119,7 @@ class Publish(_Spec, frozen=True):
 
 
 class ScdAttributes(_Spec, frozen=True):
-    """Columns whose history is kept in a way of their own."""
+    """Columns with their own type of history."""
 
     columns: tuple[str, ...]
     type: int
@@ -137,7 +137,7 @@ class Scd(_Spec, frozen=True):
 
 
 class TableSpec(_Spec, frozen=True):
-    """`table.json`: what this workload must know of one LakehouseTable."""
+    """`table.json`: the declaration of one LakehouseTable."""
 
     table: str
     identifier: str
@@ -154,7 +154,7 @@ class TableSpec(_Spec, frozen=True):
 
 
 class Published(_Spec, frozen=True, omit_defaults=True):
-    """`published.json`: where `main` of a table stands; written when it changes."""
+    """`published.json`: the state of a table's `main`; written when it changes."""
 
     identifier: str
     revision: int
@@ -163,7 +163,7 @@ class Published(_Spec, frozen=True, omit_defaults=True):
     reason: str
     message: str
     restore: str = ""
-    """The checkpoint from which a job that commits nothing should start again."""
+    """The checkpoint from which a stalled job should restart."""
 
 
 def parse(text: str | bytes, kind: type[msgspec.Struct]) -> Any:

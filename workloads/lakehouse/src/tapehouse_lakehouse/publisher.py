@@ -1,4 +1,4 @@
-"""Moves `main`: looks at each job's branches, and lets readers see what is there in all of them."""
+"""Moves `main` of each job's tables to the newest checkpoint that all of their branches have."""
 
 import logging
 import threading
@@ -30,15 +30,15 @@ from tapehouse_lakehouse.model import Published, PublishIntent
 log = logging.getLogger(__name__)
 
 FASTEST, SLOWEST = 0.1, 2.0
-"""Seconds between two looks at a job's branches."""
+"""Seconds between two polls of a job's branches."""
 STALLED_AFTER = 3.0
-"""Intervals one table may have a checkpoint that another lacks before it is called stalled."""
+"""Checkpoint intervals for which a table may lag behind another before it is stalled."""
 DEFAULT_INTERVAL, LEAST_STALL = 20.0, 10.0
-"""Seconds: of a job that does not tell its interval; and for the shortest ones."""
+"""Seconds: for a job without a known interval; and the minimum before a stall is reported."""
 SAMPLE_SECONDS = 5.0
-"""Between two looks into manifests for how old rows are."""
-SUSPECT_AFTER = 2.0
-"""Intervals without a commit after which the job's checkpoints are looked at."""
+"""Seconds between two samples of row age from manifests."""
+CHECK_STALL_AFTER = 2.0
+"""Intervals without a commit after which the job's checkpoints are read."""
 
 _MESSAGES = {
     Reason.PUBLISHED: "readers see this revision's checkpoints",
@@ -53,7 +53,7 @@ _MESSAGES = {
 
 @dataclass
 class _Follow:
-    """What is remembered of one job between looks; nothing here is needed for correctness."""
+    """The state of one job between polls; a cache, not needed for correctness."""
 
     intent: PublishIntent
     due: float = 0.0
@@ -62,15 +62,15 @@ class _Follow:
     views: dict[str, TableView | None] = field(default_factory=dict)
     put: dict[str, int] = field(default_factory=dict)
     apart_since: float | None = None
-    """Since when some table has had a checkpoint that another lacks, with nothing moving."""
+    """Since when a table has had a checkpoint that another lacks, without a move."""
     began_ms: int = 0
-    """When it was first followed; earlier commits are not its own."""
+    """When it was first polled; earlier commits are not its own."""
     changed: float = 0.0
-    """When something was new the last time."""
+    """When the branches last changed."""
     looked: float = 0.0
-    """When the job's checkpoints were looked at the last time."""
+    """When the job's checkpoints were last read."""
     restore: str | None = None
-    """Of a job that commits nothing: where to start again, empty if nowhere."""
+    """The checkpoint from which a stalled job can restart; empty if there is none."""
 
 
 class Publisher:
@@ -89,17 +89,17 @@ class Publisher:
         self._results = results
         self._metrics = metrics
         self._jobs: dict[str, _Follow] = {}
-        self._unsaid: dict[str, Published] = {}
-        self._said: dict[str, Published] = {}
+        self._pending: dict[str, Published] = {}
+        self._written: dict[str, Published] = {}
         self._next_sample = 0.0
 
     def step(self, world: World, now: float) -> float:
-        """Do what is due at `now` (monotonic seconds); returns when to come again."""
+        """Do what is due at `now` (monotonic seconds); returns when the next step is due."""
         self._adopt(world)
         for follow in self._jobs.values():
             if follow.due <= now:
-                follow.due = now + self._attend(follow, now)
-        self._tell(world)
+                follow.due = now + self._poll(follow, now)
+        self._write_results(world)
         return min((f.due for f in self._jobs.values()), default=now + SLOWEST)
 
     def _adopt(self, world: World) -> None:
@@ -111,20 +111,20 @@ class Publisher:
             if name not in self._jobs or self._jobs[name].intent != intent:
                 self._jobs[name] = _Follow(intent, began_ms=self._clock_ms())
 
-    def _attend(self, follow: _Follow, now: float) -> float:
-        """Look, and move if something is new; returns seconds until the next look."""
+    def _poll(self, follow: _Follow, now: float) -> float:
+        """Poll, and move if something is new; returns seconds until the next poll."""
         try:
             pause = self._follow(follow, now)
         except UnavailableError as error:
             self._metrics.catalog_errors.inc()
             self._metrics.catalog_up.set(0)
             if not self.catalog_error:
-                log.warning("the catalog does not answer, trying on: %s", error)
+                log.warning("the catalog does not answer, retrying: %s", error)
             self.catalog_error = str(error)
             return SLOWEST
         except ConflictError as error:
             self._metrics.conflicts.inc()
-            log.info("a table changed while main was moved, looking again: %s", error)
+            log.info("a table changed while main was moved, retrying: %s", error)
             follow.views.clear()
             return FASTEST
         self._metrics.catalog_up.set(1)
@@ -133,7 +133,7 @@ class Publisher:
 
     def _follow(self, follow: _Follow, now: float) -> float:
         if not self._anything_new(follow):
-            self._suspect(follow, now)
+            self._check_for_stall(follow, now)
             return self._pause(follow)
         follow.changed, follow.restore = now, None
         intent = follow.intent
@@ -150,7 +150,7 @@ class Publisher:
         return FASTEST if apart else self._pause(follow)
 
     def _anything_new(self, follow: _Follow) -> bool:
-        """Probe one table, another each time: a checkpoint reaches all of them together."""
+        """Probe one table, in turn: a checkpoint reaches all of them together."""
         tables = follow.intent.tables
         if set(follow.views) != set(tables) or follow.apart_since is not None:
             return True
@@ -158,34 +158,36 @@ class Publisher:
         follow.turn += 1
         return self.lake.look(table) is not follow.views[table]
 
-    def _suspect(self, follow: _Follow, now: float) -> None:
-        """Nothing is committed: look whether the job completes checkpoints all the same."""
+    def _check_for_stall(self, follow: _Follow, now: float) -> None:
+        """Nothing is committed: check whether the job completes checkpoints nevertheless."""
         intent = follow.intent
-        due = max(follow.changed + SUSPECT_AFTER * intent.interval, follow.looked + intent.interval)
+        due = max(
+            follow.changed + CHECK_STALL_AFTER * intent.interval, follow.looked + intent.interval
+        )
         if not intent.checkpoints or follow.restore is not None or now < due:
             return
         follow.looked = now
         try:
             found = checkpoints.completed(intent.checkpoints)
         except (OSError, ValueError) as error:
-            log.warning("checkpoints of %s cannot be looked at: %s", intent.job, error)
+            log.warning("checkpoints of %s cannot be read: %s", intent.job, error)
             return
         heads = [_head(follow.views[table], intent.branch) for table in intent.tables]
         since = max([follow.began_ms, *(head.at_ms for head in heads if head)])
         if checkpoints.is_stalled(found, since, self._clock_ms(), 1000 * intent.interval):
             follow.restore = checkpoints.restorable(found, heads)
-            log.error("%s completes checkpoints and commits none", intent.job)
-            self._say(follow, dict.fromkeys(intent.tables, Reason.COMMIT_STALLED))
+            log.error("%s completes checkpoints without committing them", intent.job)
+            self._report_reasons(follow, dict.fromkeys(intent.tables, Reason.COMMIT_STALLED))
 
     @staticmethod
     def _pause(follow: _Follow) -> float:
         return min(max(follow.cadence / 8, FASTEST), SLOWEST)
 
     def _move(self, follow: _Follow, moves: tuple[Move, ...]) -> None:
-        """Move, then look whether it is so.
+        """Move, then verify the move.
 
-        Iceberg's own server answers that a transaction is done although it dropped the changes of
-        a table that another commit got to in the same moment.
+        Iceberg's reference server reports a transaction as done even if it dropped the changes of
+        a table to which another client committed at the same moment.
         """
         before = follow.views
         self.lake.move(moves)
@@ -211,7 +213,7 @@ class Publisher:
         self._show(move.table, move.new.at_ms, move.new.rows)
 
     def _sample_age(self, move: Move, now: float) -> None:
-        """Of one table at a time: manifests are small, but there are many."""
+        """Sample one table at a time: manifests are small, but there are many."""
         if now < self._next_sample:
             return
         self._next_sample = now + SAMPLE_SECONDS
@@ -228,14 +230,14 @@ class Publisher:
         reasons = _reasons(follow, decision, now)
         for table in follow.intent.tables:
             if table not in reasons and table not in follow.put:
-                self._show_standing(follow.views.get(table), table)
-        self._say(follow, reasons)
+                self._show_published(follow.views.get(table), table)
+        self._report_reasons(follow, reasons)
 
-    def _say(self, follow: _Follow, reasons: Mapping[str, Reason]) -> None:
+    def _report_reasons(self, follow: _Follow, reasons: Mapping[str, Reason]) -> None:
         intent = follow.intent
         for table in intent.tables:
             reason = reasons.get(table, Reason.PUBLISHED)
-            self._unsaid[table] = Published(
+            self._pending[table] = Published(
                 identifier=table,
                 revision=intent.revision,
                 branch=intent.branch,
@@ -245,16 +247,16 @@ class Publisher:
                 restore=follow.restore or "",
             )
 
-    def _show_standing(self, view: TableView | None, table: str) -> None:
-        """After a restart, before the first move: what readers see already."""
+    def _show_published(self, view: TableView | None, table: str) -> None:
+        """After a restart, before the first move: show the published snapshot."""
         if view is not None and view.main is not None and (at := view.commits.get(view.main)):
             self._show(table, at.at_ms, at.rows)
 
-    def _tell(self, world: World) -> None:
-        """Write transitions; one that cannot be written, or has no table yet, waits its turn."""
-        for table, result in list(self._unsaid.items()):
-            if self._said.get(table) == result:
-                del self._unsaid[table]
+    def _write_results(self, world: World) -> None:
+        """Write transitions; one that cannot be written, or has no table yet, is retried."""
+        for table, result in list(self._pending.items()):
+            if self._written.get(table) == result:
+                del self._pending[table]
                 continue
             spec, uid = world.tables.get(table), world.uids.get(table)
             if spec is None or uid is None:
@@ -262,15 +264,15 @@ class Publisher:
             try:
                 self._results.write(spec, uid, result)
             except (client.ApiException, HTTPError, OSError) as error:
-                log.warning("writing the result of %s failed, trying on: %s", table, error)
+                log.warning("writing the result of %s failed, retrying: %s", table, error)
                 return
-            self._said[table] = result
-            del self._unsaid[table]
+            self._written[table] = result
+            del self._pending[table]
             log.info("%s: %s on %s (%s)", table, result.reason, result.branch, result.message)
 
 
 def _reasons(follow: _Follow, decision: Plan, now: float) -> Mapping[str, Reason]:
-    """Say why each table stands; keeps the clock of tables that lag behind their job."""
+    """The reason of each table; measures how long tables lag behind their job."""
     tables = follow.intent.tables
     if isinstance(decision, NeedHistory):
         return dict.fromkeys(tables, Reason.LINEAGE_BROKEN)
@@ -293,7 +295,7 @@ def _head(view: TableView | None, branch: str) -> Commit | None:
 
 
 def _behind(follow: _Follow) -> list[str]:
-    """The tables with nothing newer on the branch than on `main`, while another's went on."""
+    """The tables without a newer commit than `main`, while another table has one."""
     branch = follow.intent.branch
     return [t for t, v in follow.views.items() if v is not None and _level(v, branch)]
 

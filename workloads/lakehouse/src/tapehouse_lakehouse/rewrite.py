@@ -1,8 +1,8 @@
-"""Replaces data files of a branch by others in one commit.
+"""Replaces data files of a branch in one commit.
 
 PyIceberg 0.12 writes appends, deletes and overwrites only; this adds the two commits it lacks: a
 REPLACE (same rows, other files) that yields to concurrent appends, and an overwrite that is only
-valid on the very snapshot it was computed from.
+valid on the snapshot it was computed from.
 """
 
 import itertools
@@ -26,21 +26,21 @@ from tapehouse_lake import null_lists
 null_lists.patch_projection()
 
 CARRIED = ("flink.", "tapehouse.transform.")
-"""Prefixes of summary properties that later readers look for on the newest snapshot: the
-checkpoint Flink restores from, and the inputs a transform has seen."""
+"""Prefixes of summary properties that are read from the newest snapshot: the checkpoint from which
+Flink restores, and the input snapshots of a transform."""
 
 
 class SupersededError(Exception):
-    """Another commit came first; what was computed is no longer known to be right."""
+    """Another commit came first; the computed rows may be outdated."""
 
 
 def write_files(
     table: Table, rows: pa.Table, properties: Mapping[str, str] | None = None
 ) -> list[DataFile]:
-    """Write `rows` as data files of the table, split by its partitions, in their order.
+    """Write `rows` as data files of the table, split by partition, in their order.
 
     Args:
-        properties: what holds for these files in the place of the table's own properties.
+        properties: overrides of the table's properties for these files.
     """
     if not rows.num_rows:
         return []
@@ -60,11 +60,11 @@ def write_files(
 def replace(
     table: Table, branch: str, old: Iterable[DataFile], new: Iterable[DataFile]
 ) -> int | None:
-    """Commit the same rows in other files to `branch`, however often others append meanwhile.
+    """Commit the same rows in other files to `branch`, retrying after concurrent appends.
 
     Returns:
-        The new snapshot, or None if some of `old` is gone or was deleted from: nothing is done
-        then, and the new files are removed.
+        The new snapshot, or None if a file of `old` was removed or had rows deleted: then the new
+        files are removed and nothing is committed.
     """
     added = list(new)
     transaction = table.transaction()
@@ -85,7 +85,7 @@ def overwrite(
     new: Iterable[DataFile],
     properties: Mapping[str, str],
 ) -> int:
-    """Commit other rows in the place of `old`, only onto the snapshot that `table` was loaded at.
+    """Replace `old` by other rows, only on the snapshot at which `table` was loaded.
 
     Raises:
         SupersededError: the branch has moved; the new files are removed.
@@ -107,7 +107,7 @@ def overwrite(
 
 
 def discard(table: Table, files: Iterable[DataFile]) -> None:
-    """Remove files that were written and will not be committed."""
+    """Remove written files that will not be committed."""
     for file in files:
         table.io.delete(file.file_path)
 
@@ -123,9 +123,9 @@ def _commit(commit: _OverwriteFiles, old: Iterable[DataFile], new: Iterable[Data
 
 class _Replace(_OverwriteFiles):
     def _summary(self, snapshot_properties: dict[str, str] = EMPTY_DICT) -> Summary:
-        """As an overwrite's, but REPLACE, and with what the parent says of itself *now*.
+        """An overwrite's summary, with the operation REPLACE and the parent's *current* properties.
 
-        A compaction committed after a checkpoint must not seem older than it: Flink would
+        A compaction committed after a checkpoint must not appear older than it, or Flink would
         restore and commit that checkpoint again.
         """
         parent = self._transaction.table_metadata.snapshot_by_id(self._parent_snapshot_id or 0)
@@ -135,7 +135,7 @@ class _Replace(_OverwriteFiles):
         return Summary(Operation.REPLACE, **counted.additional_properties)
 
     def _validate_concurrency(self) -> None:
-        """Appends do not matter; the files replaced must still be there, with all their rows."""
+        """Appends are allowed; the replaced files must still exist with all their rows."""
         window = self._commit_window
         if window is None or window.head is None or window.is_empty():
             return

@@ -1,5 +1,6 @@
-"""What else the publisher's process does for tables, one thing at a time: transforms, dimension
-loads and upkeep. One at a time is the lock: nothing here ever meets itself on a table."""
+"""Runs transforms, dimension loads and maintenance in the publisher's process, one at a time.
+
+Running one at a time is the lock: no two of these tasks ever write a table concurrently."""
 
 import logging
 import threading
@@ -31,9 +32,9 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 BETWEEN_LOOKS = 1.0
-"""Seconds between two rounds over the tables."""
+"""Seconds between two passes over the tables."""
 SHARE = 9.0
-"""A transform rests at least that many times as long as it ran."""
+"""A transform pauses for at least this multiple of its run time."""
 SHORTEST_REST = 2.0
 EXPIRE_EVERY = 300.0
 SWEEP_EVERY = 6 * 3600.0
@@ -53,7 +54,7 @@ _EXPECTED = (
 
 @dataclass
 class _Task:
-    """One thing that is done to one table again and again."""
+    """A recurring task of one table."""
 
     name: str
     spec: TableSpec
@@ -61,13 +62,13 @@ class _Task:
     """Monotonic seconds."""
     failures: int = 0
     seen: Mapping[str, int | None] | None = None
-    """A transform's inputs as of its last run."""
+    """A transform's input snapshots at its last run."""
     planned: datetime | None = None
     """When a scheduled transform runs next."""
 
 
 class Worker:
-    """Runs what is due; keeps no state that a restart would miss."""
+    """Runs due tasks; a restart loses no state."""
 
     def __init__(
         self,
@@ -110,12 +111,12 @@ class Worker:
         try:
             rest = self._perform(task, world)
         except Exception as error:
-            # Whatever it is, the other tables and the publisher go on.
+            # Any exception: the other tables and the publisher must continue.
             task.failures += 1
             rest = min(BACKOFF[0] * 2.0 ** (task.failures - 1), BACKOFF[1])
             self._metrics.task_failures.labels(task.name, table).inc()
             unexpected = not isinstance(error, _EXPECTED)
-            text = "%s of %s failed, again in %.0f s: %s"
+            text = "%s of %s failed, retrying in %.0f s: %s"
             log.warning(text, task.name, table, rest, error, exc_info=unexpected)
             self._say(task, world, str(error))
         else:
@@ -124,13 +125,13 @@ class Worker:
         task.due = now + (time.monotonic() - began) + rest
 
     def _perform(self, task: _Task, world: World) -> float:
-        """Do it; returns for how many seconds to let it rest."""
+        """Run it; returns the pause in seconds."""
         upkeep = task.spec.maintenance
         if task.name == "transform":
             return self._transform(task)
         if task.name == "load":
             self._timed(task, lambda: load(self._lake, task.spec, self._clock()))
-            return float("inf")  # Until the declaration changes.
+            return float("inf")  # No retry until the declaration changes.
         if task.name == "expire" and upkeep and (expire := upkeep.expire):
             self._timed(task, lambda: tasks.expire(self._lake, task.spec, expire))
             return EXPIRE_EVERY
@@ -166,7 +167,7 @@ class Worker:
         return self._heads(task) != task.seen
 
     def _heads(self, task: _Task) -> dict[str, int | None]:
-        """What readers see of a transform's inputs."""
+        """The published snapshots of a transform's inputs."""
         views = {name: self._lake.look(name) for name in task.spec.producer.inputs}
         return {name: view.main if view else None for name, view in views.items()}
 
@@ -177,7 +178,7 @@ class Worker:
         return done
 
     def _say(self, task: _Task, world: World, problem: str) -> None:
-        """Tell how a produced table stands; upkeep that fails is no reason to doubt its rows."""
+        """Report the state of a produced table; failed maintenance does not affect its rows."""
         if task.name not in ("transform", "load"):
             return
         table = task.spec.identifier
@@ -196,11 +197,11 @@ class Worker:
             self._results.write(task.spec, uid, said)
             self._said[table] = said
         except (client.ApiException, HTTPError, OSError) as error:
-            log.warning("writing the result of %s failed, trying on: %s", table, error)
+            log.warning("writing the result of %s failed, retrying: %s", table, error)
 
 
 def live_branch(spec: TableSpec, world: World) -> str | None:
-    """The branch a table's producer goes on with; None while its job is not known."""
+    """The branch that a table's producer writes; None while its job is not known."""
     if spec.producer.type != "stream":
         return MAIN
     branches = (i.branch for i in world.intents.values() if spec.identifier in i.tables)
@@ -208,9 +209,9 @@ def live_branch(spec: TableSpec, world: World) -> str | None:
 
 
 def _wanted(spec: TableSpec) -> Iterator[tuple[str, float]]:
-    """What is to be done to a table, and how long after it is first seen: nothing if suspended.
+    """The tasks of a table with the delay after it is first seen; none if suspended.
 
-    Upkeep starts late and not everywhere at once: a restart has more urgent things to do.
+    Maintenance starts late and staggered: a restart has more urgent work.
     """
     if spec.suspend:
         return
@@ -229,6 +230,6 @@ def _wanted(spec: TableSpec) -> Iterator[tuple[str, float]]:
 
 
 def work(worker: Worker, world: Callable[[], World], stop: threading.Event) -> None:
-    """Work until `stop`; what is running then is finished first."""
+    """Work until `stop`; a running task is finished first."""
     while not stop.wait(BETWEEN_LOOKS):
         worker.step(world(), time.monotonic())

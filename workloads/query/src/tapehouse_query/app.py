@@ -1,4 +1,4 @@
-"""The HTTP server: GraphQL, the page, health and metrics."""
+"""The HTTP server: GraphQL, the console, health and metrics."""
 
 import asyncio
 import logging
@@ -25,16 +25,16 @@ from tapehouse_query.schema.context import Services
 
 log = logging.getLogger(__name__)
 
-_PAGE = Path(__file__).parent / "page"
-_CATALOG_PATIENCE = 3.0
-"""Seconds in which a catalog must answer for the server to be ready."""
+_CONSOLE = Path(__file__).parent / "page"
+_CATALOG_TIMEOUT = 3.0
+"""Seconds within which the catalog must answer for the server to be ready."""
 
 
-class Page(StaticFiles):
-    """The page's files, which may load nothing from elsewhere."""
+class Console(StaticFiles):
+    """The console's files; their policy forbids requests to other origins."""
 
     def file_response(self, *args: Any, **kwargs: Any) -> Response:
-        """A file with its policy."""
+        """A file with its content security policy."""
         response = super().file_response(*args, **kwargs)
         response.headers["Content-Security-Policy"] = "default-src 'self'; frame-ancestors 'none'"
         response.headers["Cache-Control"] = "no-cache"
@@ -63,12 +63,12 @@ def create_app(
 
     Router(build(), services).serve(app)
     _add_health(app, services)
-    _add_page(app, resources, live)
+    _add_console(app, resources, live)
     return app
 
 
 async def _warm(services: Services) -> None:
-    """Read the plans of what is asked first, so that nobody waits for them."""
+    """Plan the most requested tables before the first request."""
     for table in (*tables.TRADES, tables.CANDLE_PARTS, tables.CANDLES):
         with suppress(QueryError):
             await services.engine.run("warm", partial(_find, table))
@@ -86,7 +86,7 @@ def _add_health(app: FastAPI, services: Services) -> None:
     @app.get("/readyz")
     async def readyz() -> PlainTextResponse:
         try:
-            await asyncio.wait_for(asyncio.to_thread(services.engine.lake.ping), _CATALOG_PATIENCE)
+            await asyncio.wait_for(asyncio.to_thread(services.engine.lake.ping), _CATALOG_TIMEOUT)
         except Exception as error:
             log.info("not ready: %s", error)
             return PlainTextResponse("the Iceberg catalog does not answer", status_code=503)
@@ -97,7 +97,7 @@ def _add_health(app: FastAPI, services: Services) -> None:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
-def _add_page(app: FastAPI, resources: Resources, live: Mapping[str, LiveTopic[Any]]) -> None:
+def _add_console(app: FastAPI, resources: Resources, live: Mapping[str, LiveTopic[Any]]) -> None:
     @app.get("/api/resources")
     async def api_resources() -> Response:
         return _json(await resources.get())
@@ -110,7 +110,7 @@ def _add_page(app: FastAPI, resources: Resources, live: Mapping[str, LiveTopic[A
         }
         return _json(streams)
 
-    app.mount("/", Page(directory=_PAGE, html=True))
+    app.mount("/", Console(directory=_CONSOLE, html=True))
 
 
 def _json(answer: object) -> Response:

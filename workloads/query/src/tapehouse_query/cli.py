@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 @click.group()
 def main() -> None:
-    """GraphQL and the page over the tables that are published."""
+    """Serve GraphQL and the console over the published tables."""
 
 
 @main.command()

@@ -1,7 +1,7 @@
 """Opaque cursors: the sort key of a row, so that a page does not depend on a snapshot.
 
-A cursor is base64 of `version, crc32, JSON [list, key…]`. The checksum is there to tell a damaged
-cursor from a good one, not to keep secrets.
+A cursor is base64 of `version, crc32, JSON [list, key…]`. The checksum detects damaged cursors;
+it is not a secret.
 """
 
 import base64
@@ -21,7 +21,7 @@ _encode_key = msgspec.json.Encoder().encode
 
 
 class CursorError(ValueError):
-    """A cursor that this server did not make, or made for another list."""
+    """A cursor that this server did not create, or created for another list."""
 
 
 def encode(kind: str, key: Sequence[int | str]) -> str:
@@ -56,7 +56,7 @@ def _payload(text: str) -> bytes:
         found = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise CursorError("it is not base64") from error
-    # The last character may have bits that mean nothing: one row has one cursor.
+    # The last character may have unused bits, but each row has exactly one cursor.
     if base64.b64encode(found).decode() != text:
         raise CursorError("it is not base64 as this server writes it")
     payload = found[5:]

@@ -1,14 +1,13 @@
-"""Errors that are meant for the person who asked.
+"""Errors that clients see.
 
-Anything else that is raised while answering is a fault of ours: it is logged with an id and the
-client sees the id only.
+Any other exception is an internal error: it is logged with an id, and the client sees only the id.
 """
 
 from typing import Any
 
 
 class QueryError(Exception):
-    """An answer cannot be given and the client may know why."""
+    """A request fails for a reason that the client may see."""
 
     def __init__(self, message: str, code: str, **detail: Any) -> None:
         super().__init__(message)
@@ -16,7 +15,7 @@ class QueryError(Exception):
 
 
 class BadInputError(QueryError):
-    """An argument is wrong: names it, its value and what would be accepted."""
+    """An argument is invalid: names it, its value and what is accepted."""
 
     def __init__(self, argument: str, value: object, remedy: str) -> None:
         shown = repr(value) if len(repr(value)) <= 120 else f"{repr(value)[:117]}..."
@@ -26,14 +25,14 @@ class BadInputError(QueryError):
 
 
 class UnavailableError(QueryError):
-    """Something the answer needs cannot be reached or does not exist yet."""
+    """A dependency does not answer or does not exist yet."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, "UNAVAILABLE")
 
 
 class TooLargeError(QueryError):
-    """The memory allowed for reading is not enough."""
+    """A read exceeds its memory limit."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -44,7 +43,7 @@ class TooLargeError(QueryError):
 
 
 class TooSlowError(QueryError):
-    """The time allowed for one operation has passed."""
+    """A read exceeds its time limit."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(

@@ -1,4 +1,4 @@
-"""GraphQL over HTTP and WebSocket with a fast JSON encoder, and answers kept by snapshot."""
+"""GraphQL over HTTP and WebSocket with a fast JSON encoder, and responses cached by snapshot."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -26,10 +26,10 @@ SNAPSHOTS = "Tapehouse-Snapshots"
 
 
 class TextWebSocket(ASGIWebSocketAdapter):
-    """Sends text frames, as graphql-transport-ws wants them."""
+    """Sends text frames, as graphql-transport-ws requires."""
 
     async def send_json(self, message: Mapping[str, object]) -> None:
-        """Send one message; who has left is noticed by what receives, and is no fault."""
+        """Send one message; a disconnected client is handled by the receiving side."""
         with suppress(WebSocketDisconnect):
             await self.ws.send_text(orjson.dumps(message).decode())
 
@@ -57,7 +57,7 @@ class Router(GraphQLRouter[Context, None]):
         self._services = services
 
     def serve(self, app: FastAPI) -> None:
-        """Take the path."""
+        """Register the route."""
 
         async def answer(request: Request) -> Response:
             return await self.respond(request, Context(self._services, writes_json=True))
@@ -66,7 +66,7 @@ class Router(GraphQLRouter[Context, None]):
         app.include_router(self)
 
     async def respond(self, request: Request, context: Context) -> Response:
-        """Answer a query or a mutation, from what is kept if nothing has changed since."""
+        """Answer a query or a mutation, from the cache if its snapshots are current."""
         if refused := _refused(request):
             return refused
         answers = self._services.answers
@@ -97,7 +97,7 @@ class Router(GraphQLRouter[Context, None]):
             return PlainTextResponse(error.reason, status_code=error.status_code)
 
     async def get_sub_response(self, request: Request) -> Response:
-        """Its headers go into the answer, which has a length of its own."""
+        """The response whose headers are merged into the answer, without its length."""
         response = Response()
         del response.headers["content-length"]
         return response
@@ -112,7 +112,7 @@ class Router(GraphQLRouter[Context, None]):
 
 
 def _refused(request: Request) -> Response | None:
-    """Why a request is not even read."""
+    """The refusal of a request by its headers, before its body is read."""
     length = request.headers.get("content-length", "")
     if request.method != "POST" or (length.isdigit() and int(length) <= MAX_REQUEST):
         return None

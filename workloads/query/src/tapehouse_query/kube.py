@@ -1,4 +1,4 @@
-"""What this server reads of Kubernetes: the resources for the page and the broker's address."""
+"""Reads from Kubernetes: the resources for the console and the broker's address."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ _TIMEOUT = 5
 
 
 class Kube:
-    """Reads in one namespace; None instead of an answer where there is no Kubernetes."""
+    """Reads in one namespace; returns None where no Kubernetes API is configured."""
 
     def __init__(self, namespace: str) -> None:
         self._namespace = namespace
@@ -66,7 +66,7 @@ class Kube:
         return sorted(items, key=lambda item: item["metadata"]["name"])
 
     def _client(self) -> client.CustomObjectsApi | None:
-        """Loaded on use, since the API server may come later than this process."""
+        """Created on use, since the API server may start later than this process."""
         if self._api is None and _configured():
             config.load_config()
             self._api = client.CustomObjectsApi()
@@ -81,7 +81,7 @@ def _configured() -> bool:
 
 
 class Resources:
-    """The page's resources, listed at most every `max_age` seconds and only while someone looks."""
+    """The console's resources, listed on request and at most every `max_age` seconds."""
 
     def __init__(self, kube: Kube, max_age: float = 2) -> None:
         self._kube = kube

@@ -151,26 +151,26 @@ class Watchlists:
 Run = Callable[..., list[tuple[Any, ...]]]
 
 
-def open_watchlists(place: str) -> Watchlists:
-    """The lists kept at a `postgresql://` URL or in a SQLite file.
+def open_watchlists(location: str) -> Watchlists:
+    """The lists stored at a `postgresql://` URL or in a SQLite file.
 
-    Nothing is opened before the first use; an empty place makes every use an `UnavailableError`.
+    Nothing is opened before the first use; an empty location makes every use an `UnavailableError`.
     """
-    if place.startswith(("postgresql://", "postgres://")):
+    if location.startswith(("postgresql://", "postgres://")):
         driver = importlib.import_module("psycopg")
         schema = (_ONE_MAKER, *_SCHEMA)
         return Watchlists(
-            driver, lambda: driver.connect(place, connect_timeout=5), schema, nullcontext()
+            driver, lambda: driver.connect(location, connect_timeout=5), schema, nullcontext()
         )
-    return Watchlists(sqlite3, lambda: _sqlite(place), _SCHEMA, threading.Lock())
+    return Watchlists(sqlite3, lambda: _sqlite(location), _SCHEMA, threading.Lock())
 
 
-def _sqlite(place: str) -> sqlite3.Connection:
-    if not place:
+def _sqlite(location: str) -> sqlite3.Connection:
+    if not location:
         raise UnavailableError("watchlists are not kept here: set TAPEHOUSE_DATA or WATCHLISTS_URL")
     try:
-        Path(place).parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(place, timeout=5)
+        Path(location).parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(location, timeout=5)
         connection.execute("PRAGMA journal_mode = WAL")
     except (OSError, sqlite3.OperationalError) as error:
         raise UnavailableError("the file of the watchlists cannot be written") from error

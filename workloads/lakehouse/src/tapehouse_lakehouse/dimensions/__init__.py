@@ -1,1 +1,1 @@
-"""Dimensions: declared rows become a table that remembers what it must, and nothing else."""
+"""Dimensions: loads declared rows into tables with slowly changing history."""

@@ -1,7 +1,7 @@
-"""Slowly changing dimensions: what a reload makes of what is there. Pure.
+"""Slowly changing dimensions: merges a load with the existing versions. Pure.
 
-A key's versions follow each other without gap or overlap; the first holds from the beginning of
-time, so that data older than the dimension still finds it. Attributes of type 1 and 3 have one
+A key's versions are contiguous and do not overlap; the first is valid from the beginning of time,
+so that data older than the dimension still matches it. Attributes of type 1 and 3 have one
 value for a key, the same in all its versions. A key that is no longer declared stays as it is.
 """
 
@@ -22,22 +22,22 @@ BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a dimension's columns are for."""
+    """The roles of a dimension's columns."""
 
     key: tuple[str, ...]
     overwritten: tuple[str, ...] = ()
     versioned: tuple[str, ...] = ()
     remembered: tuple[str, ...] = ()
-    """Type 3: the value before is in `previous_<name>`."""
+    """Type 3: the previous value is in `previous_<name>`."""
 
     @property
     def declared(self) -> tuple[str, ...]:
-        """The columns that rows give."""
+        """The columns that declared rows contain."""
         return (*self.key, *self.overwritten, *self.versioned, *self.remembered)
 
 
 def shape(table: str, key: Sequence[str], columns: Sequence[str], scd: Scd) -> Shape:
-    """Sort a table's columns by what they are for.
+    """Assign roles to a table's columns.
 
     Raises:
         InvalidError: no key, or a column that bookkeeping needs is not declared.
@@ -62,7 +62,7 @@ def _is_previous(column: str, columns: Sequence[str]) -> bool:
 def reload(there: Iterable[Row], declared: Iterable[Row], shape: Shape, now: datetime) -> list[Row]:
     """All rows of the table after a load at `now`, by key and version.
 
-    A declared row may carry `valid_from`: since when its versioned attributes are so.
+    A declared row may contain `valid_from`, the start of its versioned attributes.
 
     Raises:
         InvalidError: a key that is null or twice, or a `valid_from` before the current version's.
@@ -119,7 +119,7 @@ def _new_version(
             "later one"
         )
     if since == current[VALID_FROM]:
-        return [*closed, current | attributes]  # A correction of what was declared for that time.
+        return [*closed, current | attributes]  # A correction of the row declared for that time.
     ended = current | {VALID_TO: since, IS_CURRENT: False}
     return [*closed, ended, current | attributes | _validity(since, current[VERSION] + 1)]
 

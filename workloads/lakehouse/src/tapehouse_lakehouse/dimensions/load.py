@@ -1,4 +1,4 @@
-"""Loads a dimension's rows into its table: nothing is written when nothing differs."""
+"""Loads a dimension's rows into its table; an unchanged table is not written."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -21,12 +21,12 @@ from tapehouse_lakehouse.model import InvalidError, Scd, TableSpec
 
 _ATTEMPTS = 3
 _SURE_DIGITS = 15
-"""Decimal digits that every float keeps."""
+"""Decimal digits that every float preserves."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What a load did."""
+    """The result of a load."""
 
     rows: int
     added: int
@@ -34,11 +34,11 @@ class Loaded:
 
 
 def load(lake: Lake, spec: TableSpec, now: datetime) -> Loaded:
-    """Bring the table to what `spec.producer` declares, keeping history as `spec.scd` says.
+    """Load the rows that `spec.producer` declares, with history according to `spec.scd`.
 
     Raises:
         InvalidError: the rows do not fit the table.
-        SupersededError: others kept writing the same table.
+        SupersededError: concurrent commits to the table kept winning.
     """
     for attempt in range(_ATTEMPTS):
         try:
@@ -124,7 +124,7 @@ def _value(where: str, value: Any, kind: pa.DataType) -> Any:
 
 
 class _LongNumberError(Exception):
-    """A number with more digits than YAML's and JSON's readers keep."""
+    """A number with more digits than YAML and JSON parsers preserve."""
 
 
 def _exact(value: Any, kind: pa.DataType) -> Any:

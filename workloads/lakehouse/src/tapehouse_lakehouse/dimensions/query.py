@@ -1,4 +1,4 @@
-"""The rows of a dimension as a query over other tables gives them, all of them each time."""
+"""The rows of a dimension from a query over other tables, always all of them."""
 
 import duckdb
 import pyarrow as pa
@@ -12,7 +12,7 @@ from tapehouse_lakehouse.transforms.inputs import pinned
 
 
 def queried_rows(lake: Lake, spec: TableSpec, types: pa.Schema) -> list[Row]:
-    """What `spec.transform.sql` selects, in the table's types.
+    """The result of `spec.transform.sql`, in the table's types.
 
     Raises:
         InvalidError: the SQL fails, or gives a column that rows do not have, or other values.

@@ -1,1 +1,1 @@
-"""Upkeep of tables: old snapshots, small files, files nobody names."""
+"""Maintenance of tables: expiry of snapshots, compaction, removal of orphan files."""

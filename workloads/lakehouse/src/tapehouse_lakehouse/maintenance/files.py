@@ -1,4 +1,4 @@
-"""Which files a table consists of, and which lie in its directories."""
+"""Lists the files a table references and those in its directories."""
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +13,7 @@ _READERS = 4
 
 
 def reachable(table: Table, snapshots: Iterable[Snapshot]) -> set[str]:
-    """Every file these snapshots name: manifest lists, manifests, data and delete files."""
+    """Every file these snapshots reference: manifest lists, manifests, data and delete files."""
     lists = {s.manifest_list for s in snapshots if s.manifest_list}
     manifests: dict[str, ManifestFile] = {}
     for snapshot in snapshots:
@@ -24,7 +24,7 @@ def reachable(table: Table, snapshots: Iterable[Snapshot]) -> set[str]:
 
 
 def metadata(table: Table) -> set[str]:
-    """The metadata files the table still knows, and its statistics."""
+    """The metadata files the table references, and its statistics."""
     known = {entry.metadata_file for entry in table.metadata.metadata_log}
     statistics = {s.statistics_path for s in table.metadata.statistics}
     partitioned = {s.statistics_path for s in table.metadata.partition_statistics}
@@ -32,7 +32,7 @@ def metadata(table: Table) -> set[str]:
 
 
 def present(table: Table) -> dict[str, int]:
-    """Files below the table's location, by `normal` path: when each was modified, ms since 1970."""
+    """Modification times (ms since 1970) of files below the table's location, by `normal` path."""
     scheme, authority, path = PyArrowFileIO.parse_location(
         table.location(), properties=table.io.properties
     )
@@ -51,7 +51,7 @@ def normal(table: Table, path: str) -> str:
 
 
 def remove(table: Table, paths: Iterable[str]) -> int:
-    """Remove files; returns how many were there."""
+    """Remove files; returns how many existed."""
     count = 0
     for path in paths:
         try:

@@ -1,4 +1,4 @@
-"""What upkeep may do, decided from plain values: pure."""
+"""Selects snapshots to expire, files to merge and orphans to remove. Pure."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -9,18 +9,18 @@ from typing import Any
 from tapehouse_lakehouse.ancestry import MAIN, Commit, TableView, ancestors
 
 KEPT_JOBS = 5
-"""Of how many Flink jobs, newest first, each branch keeps the last checkpoint."""
+"""The number of Flink jobs, newest first, whose last checkpoint each branch keeps."""
 FULL = 0.75
-"""A file of this share of the target size is left alone."""
+"""A file of at least this share of the target size is not compacted."""
 
 
 def expired(view: TableView, keep_last: int, before_ms: int) -> set[int]:
-    """Snapshots that nobody needs any more.
+    """Snapshots that may be expired.
 
-    Kept are: what a branch or tag points at; the newest `keep_last` of each branch; what was
-    committed at or after `before_ms`; from each branch down to `main`, which the publisher
+    Kept are: the targets of branches and tags; the newest `keep_last` of each branch; those
+    committed at or after `before_ms`; those from each branch down to `main`, which the publisher
     follows; and each branch's last checkpoint of every recent Flink job, without which a
-    restored job would commit again what it has committed.
+    restored job would commit the same data again.
     """
     kept = set(view.refs.values())
     kept |= {c.snapshot for c in view.commits.values() if c.at_ms >= before_ms}
@@ -51,7 +51,7 @@ def _down_to_main(chain: Sequence[Commit], main: int | None) -> set[int]:
 
 @dataclass(frozen=True, slots=True)
 class Small:
-    """A data file that might be merged."""
+    """A data file that may be merged."""
 
     path: str
     partition: Any
@@ -101,10 +101,10 @@ def orphans(
     committed_ms: int,
     now_ms: int,
 ) -> set[str]:
-    """Files to remove: named by no snapshot, and too old to be about to be committed.
+    """Files to remove: referenced by no snapshot, and too old to be part of a pending commit.
 
-    A stopped job may still hold written files that its next start commits; all of them are
-    younger than its last commit. So age counts back from there, not from now.
+    A stopped job may have written files that its next start commits; all of them are newer than
+    its last commit. Age is therefore relative to that commit, not to now.
 
     Args:
         found: when each file below the table's location was last modified, ms since 1970.

@@ -1,2 +1,2 @@
-"""Tables computed from tables: which stretches of time must be done again, doing them, writing
-only what differs."""
+"""Tables computed from tables: finds the time ranges to recompute, computes them, and writes the
+partitions that differ."""

@@ -39,10 +39,10 @@ def time_partition(table: Table) -> tuple[str, Recompute] | None:
 
 
 def since(table: Table, old: int | None, new: int | None) -> Changes:
-    """What the commits after `old` up to `new` added or removed, by the table's partition time.
+    """The times that the commits after `old` up to `new` changed, by the partition's unit.
 
-    Everything, when `old` is no ancestor of `new` (any more), or there is no time partition.
-    Commits that only rewrote files changed nothing.
+    Everything, when `old` is not an ancestor of `new` (any more), or there is no time partition.
+    Commits that only rewrote files are ignored.
     """
     if old == new:
         return Changes()
@@ -60,7 +60,7 @@ def since(table: Table, old: int | None, new: int | None) -> Changes:
 
 
 def file_range(table: Table, file: DataFile) -> Range | None:
-    """Which times a data file may hold, by its column bounds; None when it does not say."""
+    """The times a data file may contain, from its column bounds; None without bounds."""
     timed = time_partition(table)
     if timed is None:
         return None
@@ -68,7 +68,7 @@ def file_range(table: Table, file: DataFile) -> Range | None:
     low = (file.lower_bounds or {}).get(field.field_id)
     high = (file.upper_bounds or {}).get(field.field_id)
     if (file.null_value_counts or {}).get(field.field_id) == file.record_count:
-        return 0, 0  # Rows without a time belong to no stretch of it.
+        return 0, 0  # Rows without a time belong to no range.
     if low is None or high is None or not isinstance(field.field_type, PrimitiveType):
         return None
     scale = DAY if isinstance(field.field_type, DateType) else 1
@@ -90,9 +90,9 @@ def extent(table: Table, snapshot: int | None) -> list[Range]:
 
 
 def straddles(table: Table, grain: Recompute) -> bool:
-    """Whether some file of `main` is of more than one partition of today's layout.
+    """Whether a file of `main` spans several partitions of the current spec.
 
-    Such files are older than the layout; they can only be replaced together.
+    Such files are older than the spec; they can only be replaced together.
     """
     head = table.metadata.snapshot_by_name(MAIN)
     if head is None:

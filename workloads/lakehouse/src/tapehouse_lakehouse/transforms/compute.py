@@ -1,4 +1,4 @@
-"""One transform over some stretches of time: run its SQL, compare with what is there."""
+"""Runs a transform over time ranges and compares the result with the table."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,16 +20,16 @@ from tapehouse_lakehouse.transforms.units import merged, unit, units
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What must be written so that the table holds what the SQL says now."""
+    """The rows to write so that the table equals the result of the SQL."""
 
     rows: pa.Table
     """All rows of the partitions that differ."""
     ranges: tuple[Range, ...] | None
-    """The times of these partitions; None for the whole table."""
+    """The time ranges of these partitions; None for the whole table."""
     changed: int = 0
     """Rows added, changed or removed."""
     corrected: int = 0
-    """Of these, rows that were there and were not the newest of their key."""
+    """Of these, existing rows that were not the newest of their key."""
 
 
 def difference(
@@ -38,7 +38,7 @@ def difference(
     inputs: Mapping[str, Input],
     ranges: Sequence[Range] | None,
 ) -> Difference | None:
-    """Recompute `ranges` (None: everything); None when the table holds just that already.
+    """Recompute `ranges` (None: everything); None when the table is already equal.
 
     Raises:
         InvalidError: the SQL fails, or its columns or times are not the table's.
@@ -51,7 +51,7 @@ def difference(
         head = target.metadata.snapshot_by_name(MAIN)
         snapshot = head.snapshot_id if head else None
         column = _time(target) if ranges is not None else ""
-        # Partitions are replaced whole, also where less than one is recomputed.
+        # Whole partitions are replaced, even if only a part of one is recomputed.
         database.attach("tapehouse.around", target, snapshot, column, _around(target, ranges))
         database.seal()
         connection = database.connection
@@ -147,7 +147,7 @@ def _compare(
 
 
 def _changed(connection: duckdb.DuckDBPyConnection, spec: TableSpec) -> int:
-    """Distinct keys among the rows that came or went; a changed row is one, not two."""
+    """Distinct keys among added and removed rows; a changed row counts once."""
     key = ", ".join(map(identifier, spec.key)) or "*"
     both = f"SELECT {key} FROM tapehouse.gone UNION SELECT {key} FROM tapehouse.come"  # noqa: S608
     return _count(connection, both if spec.key else both.replace("UNION", "UNION ALL"))
@@ -159,7 +159,7 @@ def _corrected(
     target: Table,
     ranges: Sequence[Range] | None,
 ) -> int:
-    """Rows that were published and are now different, the still growing newest ones aside."""
+    """Published rows that are now different, except the newest of each key, which still change."""
     timed = time_partition(target)
     if timed is None or timed[0] not in spec.key or ranges is None:
         return _count(connection, "FROM tapehouse.gone")
@@ -190,7 +190,7 @@ def _partitions(connection: duckdb.DuckDBPyConnection, target: Table) -> tuple[R
 
 
 def _around(target: Table, ranges: Sequence[Range] | None) -> Sequence[Range] | None:
-    """The partitions that hold `ranges`."""
+    """The partitions that contain `ranges`."""
     timed = time_partition(target)
     if ranges is None or timed is None:
         return ranges
@@ -206,7 +206,7 @@ def _inside(target: Table, ranges: Sequence[Range] | None) -> str:
 
 
 def _order(spec: TableSpec, target: Table) -> list[str]:
-    """The declared sort, else the key: rows that are read together lie together."""
+    """The declared sort order, else the key, so that rows read together are stored together."""
     plain = [field for field in spec.sort if "(" not in field]
     names = {field.name for field in target.schema().fields}
     return [_sorted(f) for f in plain] or [identifier(k) for k in spec.key if k in names]

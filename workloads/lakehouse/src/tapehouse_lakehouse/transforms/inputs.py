@@ -1,4 +1,4 @@
-"""The tables that a transform names, as the catalog has them."""
+"""The input tables of a transform, loaded from the catalog."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ class Input:
 
 
 def pinned(lake: Lake, spec: TableSpec, name: str) -> Input:
-    """An input as readers see it now; raises as `table_of`."""
+    """An input at its published snapshot; raises as `table_of`."""
     table = table_of(lake, spec, name)
     head = table.metadata.snapshot_by_name(MAIN)
     return Input(table, head.snapshot_id if head else None)
@@ -29,7 +29,7 @@ def table_of(lake: Lake, spec: TableSpec, identifier: str) -> Table:
     """A table by its identifier.
 
     Raises:
-        InvalidError: the catalog has none.
+        InvalidError: the catalog does not have it.
     """
     try:
         table: Table = lake.catalog.load_table(lake.qualified(identifier))

@@ -40,10 +40,10 @@ _ATTEMPTS = 3
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run did."""
+    """The result of a run."""
 
     seen: Mapping[str, int | None]
-    """The input snapshots the table now agrees with."""
+    """The input snapshots from which the table is now computed."""
     changed: int = 0
     corrected: int = 0
 
@@ -61,11 +61,11 @@ def run(lake: Lake, spec: TableSpec, seen: Mapping[str, int | None] | None = Non
     """Recompute what changed since the last run and replace the partitions that differ.
 
     Args:
-        seen: the input snapshots an earlier run in this process found nothing to write for.
+        seen: the input snapshots for which an earlier run in this process had nothing to write.
 
     Raises:
         InvalidError: the SQL or an input is wrong; the message names it.
-        SupersededError: others kept writing the same table.
+        SupersededError: concurrent commits to the table kept winning.
     """
     for attempt in range(_ATTEMPTS):
         try:
@@ -73,7 +73,7 @@ def run(lake: Lake, spec: TableSpec, seen: Mapping[str, int | None] | None = Non
         except rewrite.SupersededError:
             if attempt == _ATTEMPTS - 1:
                 raise
-            log.info("%s was written by another; computing again", spec.identifier)
+            log.info("%s was changed by another commit; computing again", spec.identifier)
     raise AssertionError("unreachable")
 
 
@@ -102,7 +102,7 @@ def _run(lake: Lake, spec: TableSpec, seen: Mapping[str, int | None] | None) -> 
 def _todo(
     kind: Recompute, what: Changes, inputs: Mapping[str, Input], target: Table
 ) -> list[list[Range] | None]:
-    """Stretches to recompute, each item in a commit of its own; None stands for everything."""
+    """Ranges to recompute, each item in its own commit; None means everything."""
     if not what:
         return []
     if kind is Recompute.ALL:

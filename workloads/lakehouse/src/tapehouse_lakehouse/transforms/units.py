@@ -1,4 +1,4 @@
-"""Stretches of time that are recomputed together: pure arithmetic on UTC microseconds."""
+"""Units of time that are recomputed as a whole: arithmetic on UTC microseconds. Pure."""
 
 import calendar
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ _MONDAY = 4 * DAY
 
 
 class Recompute(StrEnum):
-    """How much is recomputed when any of it changes."""
+    """The unit that is recomputed when any row in it changes."""
 
     HOUR = "hour"
     DAY = "day"
@@ -28,7 +28,7 @@ _LENGTHS = {Recompute.HOUR: DAY // 24, Recompute.DAY: DAY, Recompute.WEEK: 7 * D
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What is different since the last run."""
+    """The changes since the last run."""
 
     ranges: tuple[Range, ...] = ()
     everything: bool = False
@@ -54,7 +54,7 @@ def unit(kind: Recompute, at: int) -> Range:
         return start, start + days * DAY
     if kind is Recompute.YEAR:
         return _micros(moment.year, 1), _micros(moment.year + 1, 1)
-    raise ValueError("all of a table is not a stretch of time")
+    raise ValueError("recompute ALL has no time range")
 
 
 def units(kind: Recompute, ranges: Iterable[Range]) -> list[Range]:
@@ -70,7 +70,7 @@ def units(kind: Recompute, ranges: Iterable[Range]) -> list[Range]:
 
 
 def merged(ranges: Iterable[Range]) -> list[Range]:
-    """The same moments in as few ranges as possible."""
+    """The same times in as few ranges as possible."""
     out: list[Range] = []
     for low, high in sorted(ranges):
         if out and low <= out[-1][1]:
@@ -81,7 +81,7 @@ def merged(ranges: Iterable[Range]) -> list[Range]:
 
 
 def batches(wanted: list[Range], size: int) -> list[list[Range]]:
-    """`wanted` in order, at most `size` at a time: a replay of a year is no single commit."""
+    """`wanted` in order, at most `size` at a time: a replay of a year takes several commits."""
     return [wanted[i : i + size] for i in range(0, len(wanted), size)]
 
 

@@ -1,4 +1,4 @@
-"""Events as they come from Kafka: JSON with fields that may be missing, null or new."""
+"""Events from Kafka: JSON whose fields may be missing, null or unknown."""
 
 from datetime import datetime
 from typing import cast
@@ -24,7 +24,7 @@ class TradeEvent(msgspec.Struct, frozen=True, gc=False):
 
 
 class AlertEvent(msgspec.Struct, frozen=True, gc=False):
-    """A price movement, or an anomaly, which has no price; its time is called `timestamp` or
+    """A price movement, or an anomaly, which has no price; its time is `timestamp` or
     `triggered_at`."""
 
     symbol: str

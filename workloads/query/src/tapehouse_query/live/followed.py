@@ -1,7 +1,7 @@
-"""Subscriptions that ask the same are executed and written once, whoever follows them.
+"""Equal subscriptions share one execution and one encoding.
 
-A hundred viewers of one page cost one execution per event and a hundred sends. Each follower has
-a bounded queue of what is not sent yet; who does not keep up misses the oldest.
+A hundred viewers of one subscription cost one execution per event and a hundred sends. Each
+follower has a bounded queue; a slow one loses the oldest results.
 """
 
 import asyncio
@@ -19,12 +19,12 @@ from tapehouse_query.live.hub import CAPACITY, Subscriber
 log = logging.getLogger(__name__)
 
 Start: TypeAlias = Callable[[], Awaitable[AsyncGenerator[Any, None]]]
-"""Begins an execution; its results are GraphQL's, with `data` and `errors`."""
+"""Starts an execution; its results are GraphQL's, with `data` and `errors`."""
 
 
 @dataclass(eq=False, slots=True)
 class _Stream:
-    """One execution and who follows it; None tells them that it has ended."""
+    """One execution and its followers; the result None means that it has ended."""
 
     followers: set[Subscriber[Any]] = field(default_factory=set)
     task: asyncio.Task[None] | None = None
@@ -35,13 +35,13 @@ class _Stream:
 
 
 class Followed:
-    """The executions that someone follows. Belongs to one event loop."""
+    """The executions with followers. Belongs to one event loop."""
 
     def __init__(self) -> None:
         self._streams: dict[Hashable, _Stream] = {}
 
     async def follow(self, name: str, key: Hashable, start: Start) -> AsyncIterator[Any]:
-        """Results from now on of the execution with this key, which is started if need be.
+        """Future results of the execution with this key, which is started if necessary.
 
         `name` labels the metrics.
         """

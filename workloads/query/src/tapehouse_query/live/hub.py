@@ -1,7 +1,7 @@
 """One stream of events to many subscribers, in bounded memory.
 
-A subscriber that does not keep up loses its oldest events first; the loss is counted. A live price
-is worth more than a complete but stale one, and the tables hold every row for who needs them all.
+A slow subscriber loses its oldest events first; the loss is counted. A current price is worth more
+than a complete but stale series, and the tables contain every row.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from typing import Generic, Protocol, TypeVar
 from tapehouse_query import metrics
 
 CAPACITY = 256
-"""Events that may wait for one subscriber."""
+"""Events that may be queued for one subscriber."""
 
 
 class Keyed(Protocol):
@@ -29,7 +29,7 @@ E = TypeVar("E", bound=Keyed)
 
 
 class Subscriber(Generic[E]):
-    """A bounded queue that its reader drains."""
+    """A bounded queue with one reader."""
 
     def __init__(self, capacity: int) -> None:
         self._events: deque[E] = deque(maxlen=capacity)
@@ -37,13 +37,13 @@ class Subscriber(Generic[E]):
         self.dropped = 0
 
     def put(self, event: E) -> None:
-        """Add an event; the oldest goes when the queue is full."""
+        """Add an event; a full queue drops its oldest."""
         self.dropped += len(self._events) == self._events.maxlen
         self._events.append(event)
         self._wake.set()
 
     async def events(self) -> AsyncIterator[E]:
-        """Everything that is put, for ever."""
+        """Every event, without end."""
         while True:
             while self._events:
                 yield self._events.popleft()
@@ -60,7 +60,7 @@ class Hub(Generic[E]):
         self._by_symbol: dict[str | None, set[Subscriber[E]]] = defaultdict(set)
 
     def publish(self, events: Iterable[E]) -> None:
-        """Hand events to those who asked for their symbol, and to those who asked for all."""
+        """Put events into the queues of their symbol's subscribers and of those to all symbols."""
         for event in events:
             for key in (event.symbol, None):
                 for subscriber in self._by_symbol.get(key, ()):

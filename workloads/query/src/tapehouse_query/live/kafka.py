@@ -1,4 +1,4 @@
-"""One Kafka consumer for all subscribers: assigned, from the end, without a group's offsets."""
+"""One Kafka consumer for all subscribers: assigned, from the end, without committed offsets."""
 
 import logging
 import threading
@@ -15,17 +15,17 @@ log = logging.getLogger(__name__)
 
 E = TypeVar("E")
 
-_RELOOK = 30.0
-"""Seconds between looks for new partitions, or for a better topic."""
+_REFRESH = 30.0
+"""Seconds between checks for new partitions, or for a preferred topic."""
 _BATCH = 1000
 
 
 class LiveTopic(Generic[E]):
-    """Reads the first of `topics` that exists, in a thread, and hands over decoded batches.
+    """Reads the first of `topics` that exists, in a thread, and delivers decoded batches.
 
-    `deliver` is called in that thread. Records that cannot be decoded are skipped: the dead-letter
-    topic is the place for them. `config` holds librdkafka settings and may be asked for anew when
-    the broker has moved.
+    `deliver` is called in that thread. Records that cannot be decoded are skipped; the job sends
+    them to the dead-letter topic. `config` returns librdkafka settings and is called again when the
+    broker has moved.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class LiveTopic(Generic[E]):
         """Events since the start."""
 
     def start(self) -> None:
-        """Begin reading."""
+        """Start reading."""
         self._thread.start()
 
     def close(self) -> None:
@@ -89,17 +89,17 @@ class LiveTopic(Generic[E]):
 
     def _follow(self, consumer: Consumer) -> None:
         assigned: frozenset[tuple[str, int]] = frozenset()
-        look_again = 0.0
+        next_check = 0.0
         while not self._stop.is_set():
-            if time.monotonic() >= look_again:
+            if time.monotonic() >= next_check:
                 wanted = self._partitions(consumer)
                 if wanted != assigned:
                     _assign(consumer, wanted, assigned)
                     assigned = wanted
                 self.connected = bool(assigned)
-                look_again = time.monotonic() + (_RELOOK if assigned else 2.0)
+                next_check = time.monotonic() + (_REFRESH if assigned else 2.0)
             if assigned:
-                self._hand_over(consumer.consume(_BATCH, timeout=0.25))
+                self._deliver_batch(consumer.consume(_BATCH, timeout=0.25))
             else:
                 self._stop.wait(0.5)
 
@@ -110,7 +110,7 @@ class LiveTopic(Generic[E]):
                 return frozenset((topic, number) for number in known[topic].partitions)
         return frozenset()
 
-    def _hand_over(self, messages: Sequence[Message]) -> None:
+    def _deliver_batch(self, messages: Sequence[Message]) -> None:
         events = [event for message in messages if (event := self._event(message)) is not None]
         if events:
             self.received += len(events)
@@ -134,10 +134,10 @@ def _assign(
     wanted: frozenset[tuple[str, int]],
     assigned: frozenset[tuple[str, int]],
 ) -> None:
-    """Partitions that are already read go on where they are; new ones begin at their present end.
+    """Keep the positions of assigned partitions; start new ones at their current end.
 
-    The end is asked for here: left to the consumer, it would be whatever it is some time later,
-    and what is produced between would be missed.
+    The end is requested here: the consumer would resolve it some time later and miss the records
+    produced in between.
     """
     kept = consumer.position([TopicPartition(*p) for p in wanted & assigned])
     consumer.assign(

@@ -112,7 +112,7 @@ function showTape() {
     one.timestamp.slice(11, 23), aggressor(one), whole.format(one.quantity)]));
 }
 
-/** The price, marked by who took it: a buyer, a seller, or nobody knows. */
+/** The price, marked by the aggressor: buyer, seller, or unknown. */
 function aggressor({ price, isAggressiveBuy }) {
   if (isAggressiveBuy === null) return money.format(price);
   return element("span", `${isAggressiveBuy ? "▲" : "▼"} ${money.format(price)}`, isAggressiveBuy ? "up" : "down");

@@ -1,4 +1,4 @@
-// The resources with their conditions, as status tells them.
+// The resources with their conditions, as status reports them.
 
 const GOOD_WHEN_FALSE = new Set(["Degraded", "Drifted", "Stalled", "Progressing", "CommitStalled"]);
 

@@ -1,6 +1,6 @@
-"""Few rows, by Arrow: DuckDB plans a query for longer than Arrow reads, filters and sorts them.
+"""Small scans with Arrow, which reads, filters and sorts them faster than DuckDB plans a query.
 
-What is found is what DuckDB finds with the same conditions over the same files.
+The result equals DuckDB's with the same conditions over the same files.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,18 +18,18 @@ from tapehouse_query.reads.conditions import Before, Condition, OneOf, TimeRange
 from tapehouse_query.reads.files import File
 from tapehouse_query.reads.lake import Snapshot
 
-_FEW = 20_000
-"""Rows of all files up to which Arrow is the faster one."""
+_MAX_ROWS = 20_000
+"""Rows of all files up to which Arrow is faster."""
 _FIELD_ID = b"PARQUET:field_id"
 _NOWHERE, _NO_ID = -1, -2
 _PLAIN = (TimeRange, OneOf, Before)
 
 
 def suits(files: Sequence[File], conditions: Sequence[Condition]) -> bool:
-    """Whether to read these here: few rows, on disks of this machine, with conditions that mean the
-    same to Arrow as to DuckDB. Bounds of numbers do not: to DuckDB NaN is the largest."""
+    """Whether Arrow may read these: few rows in local files, with conditions that have the same
+    semantics as in DuckDB. Numeric bounds do not: DuckDB orders NaN as the largest number."""
     return (
-        sum(file.rows for file in files) <= _FEW
+        sum(file.rows for file in files) <= _MAX_ROWS
         and all(file.path.startswith("/") for file in files)
         and all(isinstance(one, _PLAIN) or not one.parameters() for one in conditions)
     )
@@ -61,18 +61,18 @@ class Sorted:
         for condition in conditions:
             table = _matching(table, condition)
         ways = ["descending", "descending", *["ascending"] * (len(order) - 2)]
-        self._places = pc.sort_indices(table, sort_keys=list(zip(order, ways, strict=True)))
+        self._order = pc.sort_indices(table, sort_keys=list(zip(order, ways, strict=True)))
         self._table = table.select(columns)
 
     def first(self, limit: int) -> Iterable[tuple[Any, ...]]:
-        """At most so many rows, in order."""
-        rows = self._table.take(self._places[:limit])
+        """At most `limit` rows, in order."""
+        rows = self._table.take(self._order[:limit])
         metrics.ROWS.inc(rows.num_rows)
         return zip(*(column.to_pylist() for column in rows.columns), strict=True)
 
 
 class _Source:
-    """Where a column comes from: names break when a column is renamed, field ids do not."""
+    """The source of a column, found by field id, which survives renames."""
 
     def __init__(self, name: str, field: NestedField | None) -> None:
         self.name = name
@@ -81,7 +81,7 @@ class _Source:
         self._time = bool(field and isinstance(field.field_type, TimestamptzType))
 
     def typed(self, stored: pa.Table) -> Any:
-        """The column as the table has it now, times as numbers."""
+        """The column in the table's current type, times as numbers."""
         if self.name not in stored.column_names:
             return pa.nulls(stored.num_rows, self._type)
         column = stored[self.name]
@@ -90,7 +90,7 @@ class _Source:
 
 
 def _together(parts: Sequence[pa.Table], sources: Sequence[_Source]) -> pa.Table:
-    """What several files hold as one table; files of one schema are converted at once."""
+    """The rows of several files as one table; files of one schema are converted at once."""
     if all(part.schema == parts[0].schema for part in parts):
         parts = [pa.concat_tables(parts)]
     return pa.concat_tables(

@@ -1,4 +1,4 @@
-"""Candles of one symbol, oldest first, only where something was traded.
+"""Candles of one symbol, oldest first, without empty buckets.
 
 A candle's open and close are its first and last trades by event time, ties by arrival. Weeks
 begin on Monday; all times are UTC.
@@ -91,7 +91,7 @@ def count(session: Session, query: CandleQuery) -> int:
 
 
 def _oldest(session: Session, found: Sequence[Source], wanted: Wanted, want: int) -> list[Candle]:
-    """Open files oldest first until no unopened one can hold a part of these candles."""
+    """Open files oldest first until no unopened file can contain a part of these candles."""
     files = sorted(
         ((source.lower(file), index, file) for index, source in enumerate(found)
          for file in source.files()),
@@ -113,7 +113,7 @@ def _by_source(
     found: Sequence[Source], files: Sequence[tuple[float, int, File]]
 ) -> list[tuple[Source, list[File]]]:
     return [
-        (source, [file for _, place, file in files if place == index])
+        (source, [file for _, source_index, file in files if source_index == index])
         for index, source in enumerate(found)
     ]
 

@@ -1,4 +1,4 @@
-"""DuckDB in a few threads: databases without tables, cursors per thread, limits on all."""
+"""Runs DuckDB reads in worker threads, with limits on time and memory."""
 
 import asyncio
 import contextvars
@@ -21,16 +21,16 @@ from tapehouse_query.reads.slices import SliceCache
 
 T = TypeVar("T")
 
-_FEW = 50_000
-"""Rows up to which one thread reads them: handing them out would cost more than reading them."""
-_FEW_MEMORY = "256MB"
+_SMALL = 50_000
+"""Rows up to which one thread is used: distributing them would cost more than reading them."""
+_SMALL_MEMORY = "256MB"
 _LOST = (duckdb.IOException, OSError)
-"""What readers raise when a file is not there."""
+"""Exceptions for a missing file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What one read works with, in one thread."""
+    """The resources of one read in one thread."""
 
     lake: Lake
     one: duckdb.DuckDBPyConnection
@@ -40,14 +40,14 @@ class Session:
 
     def rows(self, sql: str, parameters: list[Any], files: Sequence[File]) -> list[tuple[Any, ...]]:
         """Run a query over these files and fetch everything."""
-        cursor = self.one if sum(file.rows for file in files) <= _FEW else self.many
+        cursor = self.one if sum(file.rows for file in files) <= _SMALL else self.many
         mount(cursor, (file.path for file in files), self.lake.storage)
         found = cursor.execute(sql, parameters).fetchall()
         metrics.ROWS.inc(len(found))
         return found
 
     def interrupt(self) -> None:
-        """Stop what runs."""
+        """Interrupt running queries."""
         self.one.interrupt()
         self.many.interrupt()
 
@@ -71,7 +71,7 @@ class Engine:
         self.lake = lake
         self._timeout = timeout
         self._slices = slices or SliceCache()
-        self._one, self._many = _database(1, _FEW_MEMORY), _database(threads, memory)
+        self._one, self._many = _database(1, _SMALL_MEMORY), _database(threads, memory)
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="read")
         self._local = threading.local()
 
@@ -90,7 +90,7 @@ class Engine:
         try:
             return await asyncio.wait_for(asyncio.shield(job), self._timeout)
         except (TimeoutError, asyncio.CancelledError) as error:
-            self._give_up(job, running)
+            self._abandon(job, running)
             if isinstance(error, TimeoutError):
                 raise TooSlowError(self._timeout) from None
             raise
@@ -102,7 +102,7 @@ class Engine:
         self._many.close()
 
     @staticmethod
-    def _give_up(job: "asyncio.Future[Any]", running: list[Session]) -> None:
+    def _abandon(job: "asyncio.Future[Any]", running: list[Session]) -> None:
         job.add_done_callback(lambda done: done.cancelled() or done.exception())
         job.cancel()
         for session in running:

@@ -1,4 +1,4 @@
-"""Data files of a snapshot with the bounds that decide which of them a query must open."""
+"""Data files of a snapshot, with bounds by which queries skip them."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What the catalog holds on `main`, cached by snapshot."""
+"""The published snapshots of the catalog's tables, cached."""
 
 import logging
 import threading
@@ -23,7 +23,7 @@ _BRANCH = "main"
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One table as `main` shows it."""
+    """One table at the head of `main`."""
 
     table: tables.Table
     id: int
@@ -40,7 +40,7 @@ class Snapshot:
 
 @dataclass(slots=True)
 class _Entry:
-    """The cache of one table; the lock makes concurrent readers share one look at the catalog."""
+    """The cache of one table; its lock makes concurrent readers share one catalog request."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     checked: float = float("-inf")
@@ -64,7 +64,7 @@ class Lake:
         self._entries: dict[str, _Entry] = {}
         self._lock = threading.Lock()
         self.storage: Mapping[str, str] = {}
-        """How the catalog says its files are reached: PyIceberg's properties."""
+        """PyIceberg's file IO properties from the catalog."""
 
     def find(self, table: tables.Table) -> Snapshot | None:
         """The table's newest published snapshot; None if the catalog has no such table.
@@ -82,7 +82,7 @@ class Lake:
             return entry.snapshot
 
     def shows(self, identifier: str, seen: Hashable) -> bool:
-        """Whether the table is known to be as it was seen, without looking again."""
+        """Whether the table is known to be unchanged, without a catalog request."""
         entry = self._entries.get(identifier)
         if entry is None or time.monotonic() - entry.checked >= self._max_age:
             return False
@@ -101,7 +101,7 @@ class Lake:
         raise UnavailableError(f"the catalog has no table {names} yet")
 
     def expire(self) -> None:
-        """Look at every table again on its next use."""
+        """Reload every table on its next use."""
         with self._lock:
             entries = list(self._entries.values())
         for entry in entries:
@@ -116,7 +116,7 @@ class Lake:
         self._connected().list_namespaces()
 
     def _connected(self) -> Catalog:
-        """The catalog may come later than this process: connected on first use."""
+        """Connect on first use, since the catalog may start later than this process."""
         if self._catalog is None:
             self._catalog = self._connect()
         return self._catalog

@@ -1,7 +1,7 @@
-"""Lists that are newest first: files are opened by their time bounds, and only as far as needed.
+"""Lists in newest-first order, which open only the files that their time bounds require.
 
-A row's place in such a list is `(time, id)`, whatever the snapshot, so pages stay put while data
-arrives. A row that was received twice is shown as it arrived first.
+Rows are ordered by `(time, id)` in every snapshot, so pages are stable while data arrives. Of a row
+that was received twice, the first is shown.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,7 +21,7 @@ from tapehouse_query.reads.slices import Slice, cut
 RowT = TypeVar("RowT", bound=tuple[Any, ...])
 
 _SPARE = 16
-"""Rows fetched beyond a page, since some may be repetitions."""
+"""Extra rows fetched, since some may be repetitions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +32,13 @@ class Newest(Generic[RowT]):
     time: str
     """Column of the time, a timestamptz."""
     id: str
-    """Column that tells apart rows of the same time."""
+    """Column that distinguishes rows of the same time."""
     row: type[RowT]
     """A named tuple."""
     key: Callable[[RowT], tuple[int, str]]
     """The sort key: microseconds and id."""
     columns: tuple[str, ...] = ()
-    """Columns that are the row's values, where they are no more than that."""
+    """Columns that are the row's values, where none is computed."""
     fields: str = ""
     """SQL of the row's values, where some have to be computed."""
     arrival: tuple[str, ...] = ()
@@ -64,7 +64,7 @@ class Newest(Generic[RowT]):
     def find(
         self, session: Session, snapshot: Snapshot, conditions: Sequence[Condition]
     ) -> RowT | None:
-        """The only row with these conditions; looks into ever more files at once."""
+        """The only row with these conditions; opens increasing batches of files."""
         for batch in _batches(self._files(snapshot, conditions), rows=100_000):
             if found := self._query(session, snapshot, batch, conditions, 1):
                 return found[0]
@@ -159,10 +159,10 @@ class Newest(Generic[RowT]):
         files: Sequence[File],
         conditions: Sequence[Condition],
     ) -> Callable[[int], Iterable[Iterable[Any]]]:
-        """What gives the first so many rows of these files."""
+        """A function that returns the first `limit` rows of these files."""
         if self.columns and arrow_scan.suits(files, conditions):
-            places = self.time, self.id, *self.arrival
-            return arrow_scan.Sorted(snapshot, files, self.columns, conditions, places).first
+            keys = self.time, self.id, *self.arrival
+            return arrow_scan.Sorted(snapshot, files, self.columns, conditions, keys).first
         condition, parameters = where(conditions)
         order = ", ".join((f'"{self.time}" DESC', f'"{self.id}" DESC', *self.arrival))
         sql = f"{_select(snapshot, files, self._fields(), condition)} ORDER BY {order}"
@@ -181,7 +181,7 @@ class Newest(Generic[RowT]):
 
 
 def _selective(conditions: Sequence[Condition]) -> bool:
-    """Whether more than the time decides which rows of a file are wanted."""
+    """Whether conditions other than time select rows within a file."""
     return any(one.parameters() for one in conditions if not isinstance(one, TimeRange | Before))
 
 

@@ -1,6 +1,6 @@
-"""Mergeable parts of candles, from wherever they are cheapest.
+"""Mergeable parts of candles, from the cheapest source.
 
-A part says of one symbol and one bucket or minute: first and last price and their places, high,
+A part describes one symbol in one bucket or minute: first and last price with their order, high,
 low, volume, value and count. Parts merge in any order. They come from up to three sources, which
 are disjoint in time:
 
@@ -8,7 +8,7 @@ are disjoint in time:
 - `gold.candles` of one minute, for the bucket in which folding stopped;
 - `silver.candle_parts`, or trades, for all that is newer.
 
-Folding may lag, so gold is believed up to `_TRUST` before its newest minute.
+Folding may lag, so gold is used up to `_TRUST` before its newest minute.
 """
 
 from collections.abc import Sequence
@@ -26,29 +26,29 @@ MINUTE = 60_000_000
 _TRUST = 10 * MINUTE
 
 _COLUMNS = (
-    "symbol, time, first_price, first_place, last_price, last_place, high, low, volume, value,"
+    "symbol, time, first_price, first_order, last_price, last_order, high, low, volume, value,"
     " trade_count"
 )
 
 
-def _place(time: str, offset: str) -> str:
+def _order(time: str, offset: str) -> str:
     """SQL of an order by time, ties by offset: numbers are compared sooner than structs."""
     return f"epoch_us({time})::HUGEINT * 18446744073709551616 + coalesce({offset}, 0)"
 
 
 _GOLD = f"""SELECT symbol, epoch_us(window_start) AS time,
-  open_price AS first_price, {_place("window_start", "0")} AS first_place,
-  close_price AS last_price, {_place("window_start", "0")} AS last_place,
+  open_price AS first_price, {_order("window_start", "0")} AS first_order,
+  close_price AS last_price, {_order("window_start", "0")} AS last_order,
   high_price AS high, low_price AS low, total_volume AS volume, total_value AS value, trade_count
 FROM {{}} WHERE {{}}"""  # noqa: S608
 _PARTS = f"""SELECT symbol, epoch_us(minute) AS time,
-  first_price, {_place("first_time", "first_offset")} AS first_place,
-  last_price, {_place("last_time", "last_offset")} AS last_place,
+  first_price, {_order("first_time", "first_offset")} AS first_order,
+  last_price, {_order("last_time", "last_offset")} AS last_order,
   high, low, volume, value, trade_count
 FROM {{}} WHERE {{}}"""  # noqa: S608
 _TRADES = f"""SELECT symbol, epoch_us(timestamp) AS time,
-  price AS first_price, {_place("timestamp", "kafka_offset")} AS first_place,
-  price AS last_price, {_place("timestamp", "kafka_offset")} AS last_place,
+  price AS first_price, {_order("timestamp", "kafka_offset")} AS first_order,
+  price AS last_price, {_order("timestamp", "kafka_offset")} AS last_order,
   price AS high, price AS low, quantity AS volume, price * quantity AS value, 1 AS trade_count
 FROM {{}} WHERE {{}}
 QUALIFY row_number() OVER (PARTITION BY timestamp, trade_id
@@ -66,7 +66,7 @@ class Bucket(NamedTuple):
     low: float
     volume: int
     trades: int
-    """How many."""
+    """The number of trades."""
     value: float
     """Sum of price times quantity."""
 
@@ -80,7 +80,7 @@ class Source:
     conditions: tuple[Condition, ...]
 
     def files(self) -> list[File]:
-        """The files that may hold such parts."""
+        """The files that may contain such parts."""
         return matching(self.snapshot.files, self.conditions)
 
     def lower(self, file: File) -> float:
@@ -141,7 +141,7 @@ def sources(lake: Lake, wanted: Wanted) -> list[Source]:
 
 
 def _folded(gold: Snapshot) -> int | None:
-    """The minute up to which gold is believed; None while it has none."""
+    """The minute up to which gold is used; None while it is empty."""
     newest = [file.upper[gold.table.time] for file in gold.files if gold.table.time in file.upper]
     return (max(newest) - _TRUST) // MINUTE * MINUTE if newest else None
 
@@ -175,8 +175,8 @@ def merged(
     bucket = f"time - ((time - {wanted.origin}) % {wanted.size} + {wanted.size}) % {wanted.size}"
     rows = session.rows(
         f"""WITH parts AS ({" UNION ALL ".join(selects)})
-        SELECT symbol, {bucket} AS bucket, arg_min(first_price, first_place),
-               arg_max(last_price, last_place), max(high), min(low), sum(volume)::BIGINT,
+        SELECT symbol, {bucket} AS bucket, arg_min(first_price, first_order),
+               arg_max(last_price, last_order), max(high), min(low), sum(volume)::BIGINT,
                sum(trade_count)::BIGINT, fsum(value)
         FROM parts GROUP BY symbol, bucket {tail}""",  # noqa: S608
         parameters,

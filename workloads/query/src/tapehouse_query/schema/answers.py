@@ -22,7 +22,7 @@ class Answer:
     operation: str
     reads: frozenset[Read]
     seen: str
-    """The snapshots it was computed from, as clients are told."""
+    """The snapshots it was computed from, as text for clients."""
 
 
 class Answers:

@@ -45,7 +45,7 @@ class PageInfo:
 
 @strawberry.type
 class Edge(Generic[NodeT]):
-    """A node and its place in the list."""
+    """A node and its cursor."""
 
     node: NodeT
     cursor: str
@@ -57,7 +57,7 @@ class Rows(Generic[RowT, NodeT]):
 
     slice: Slice[RowT]
     kind: str
-    """What cursors of this list are for."""
+    """The list to which cursors belong."""
     key: Callable[[RowT], cursor.Key]
     """The sort key of a row."""
     node: Callable[[RowT], NodeT]

@@ -1,4 +1,4 @@
-"""What resolvers find in `info.context`."""
+"""The context of resolvers, `info.context`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from tapehouse_query.schema.answers import Answers
 from tapehouse_query.watchlists import Watchlists
 
 LOCAL_USER = "local"
-"""Who asks while nobody has to say who he is."""
+"""The user of requests without authentication."""
 
 
 @dataclass
@@ -31,7 +31,7 @@ class Services:
     alerts: Hub[AlertEvent]
     watchlists: Watchlists
     answers: Answers | None = None
-    """None = every answer is read anew."""
+    """None = nothing is cached."""
     followed: Followed = field(default_factory=Followed)
 
     def close(self) -> None:
@@ -60,7 +60,7 @@ class Context(BaseContext):
 
     @property
     def watchlists(self) -> Watchlists:
-        """The users' lists; an operation that touches them is answered anew each time."""
+        """The users' lists; an operation that uses them is never cached."""
         record_private()
         return self._watchlists
 

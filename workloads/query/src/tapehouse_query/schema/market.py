@@ -11,7 +11,7 @@ _TOP = 5
 
 
 def overview(rows: Sequence[Summary]) -> MarketOverview | None:
-    """Sums and rankings; equal places by symbol. None of no rows."""
+    """Sums and rankings; ties by symbol. None of no rows."""
     if not rows:
         return None
     gained = sorted(rows, key=lambda row: (-_percent(row), row.symbol))

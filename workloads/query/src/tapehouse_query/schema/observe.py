@@ -89,14 +89,14 @@ def argument_of(error: GraphQLError, query: str | DocumentNode) -> str:
     if not error.nodes or error.nodes[0].loc is None:
         return ""
     document = parse(query) if isinstance(query, str) else query
-    place = error.nodes[0].loc.start
+    offset = error.nodes[0].loc.start
     names: list[str] = []
 
     class Enclosing(Visitor):
         def enter(self, node: Node, *_: Any) -> None:
             if not isinstance(node, ArgumentNode | ObjectFieldNode) or not node.value.loc:
                 return
-            if node.value.loc.start <= place < node.value.loc.end:
+            if node.value.loc.start <= offset < node.value.loc.end:
                 names.append(node.name.value)
 
     visit(document, Enclosing())

@@ -1,4 +1,4 @@
-"""Subscriptions: what is told as it happens."""
+"""Subscriptions: live events."""
 
 from collections.abc import AsyncIterator
 
@@ -14,11 +14,11 @@ from tapehouse_query.schema.types import Trade, TradeAlert
 
 @strawberry.type
 class Subscription:
-    """What can be followed."""
+    """The live streams."""
 
     @subscription
     async def on_new_trade(self, info: Info, symbol: str | None = None) -> AsyncIterator[Trade]:
-        """Trades as they happen, of one symbol or of all; who cannot keep up misses the oldest."""
+        """Trades as they happen, of one symbol or of all; a slow client loses the oldest."""
         wanted = None if symbol is None else frozenset((symbol_of(symbol),))
         with info.context.trades.subscribe(wanted) as subscriber:
             async for event in subscriber.events():
