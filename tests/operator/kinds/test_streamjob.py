@@ -1,11 +1,15 @@
 """Branches, checks and restarts of jobs: what changes when, and what stays."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from tapehouse_operator.api.base import Reason
+from tapehouse_operator.emit.core import ObjectKey
+from tapehouse_operator.errors import SpecError
 from tapehouse_operator.kinds.contract import Output, World
 
 from tests.operator.kinds.worlds import (
@@ -229,3 +233,38 @@ def test_settings_that_are_missing_or_wrong_are_named() -> None:
     broken = here(settings={**world().settings, "parallelism": "many"})
     assert "key parallelism: 'many' is not a whole number" in obstacle(JOB, broken).message
     assert obstacle(JOB, here(settings={})).reason == "SettingsMissing"
+
+
+def published(report: dict[str, Any] | None) -> World:
+    """The table's feed and table, and what the publisher reported of the table."""
+    data = {"published.json": json.dumps(report)} if report else {}
+    key = ObjectKey("v1", "ConfigMap", "bronze-ticks-published")
+    given = here()
+    return replace(given, objects={**given.objects, key: observed(data=data)})
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("report", [None, {"ok": False, "reason": "AwaitingCheckpoint"}])
+def test_a_job_whose_tables_hold_no_revision_reserves_none(
+    first: bool, report: dict[str, Any] | None
+) -> None:
+    plan = validate(JOB, published(report))
+    assert kind_of("StreamJob").reserved_revision(plan, first=first) == 0
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_job_that_writes_topics_only_reserves_no_revision(first: bool) -> None:
+    sql = "INSERT INTO `derived.seen` (symbol) SELECT symbol FROM ticks"
+    plan = validate(job(outputs=[SEEN], sql=sql), here())
+    assert kind_of("StreamJob").reserved_revision(plan, first=first) == 0
+
+
+def test_revisions_are_numbered_after_those_that_tables_hold() -> None:
+    kind, held = kind_of("StreamJob"), published({"ok": True, "revision": 3})
+    plan = validate(JOB, held)
+    assert kind.reserved_revision(plan, first=False) == 3
+    with pytest.raises(SpecError, match=r"spec\.restoreFrom") as refused:
+        kind.reserved_revision(plan, first=True)
+    assert refused.value.reason == Reason.ACKNOWLEDGEMENT_REQUIRED
+    for agreed in ({"acknowledge": ["StateLoss"]}, {"restoreFrom": "file:///savepoint-1"}):
+        assert kind.reserved_revision(validate(job(**agreed), held), first=True) == 3

@@ -45,6 +45,11 @@ def events(*changed: dict[str, Any]) -> dict[str, Any]:
     return feed(events=[{**base, **change} for change in changed])
 
 
+def preset(topics: list[dict[str, Any]]) -> dict[str, Any]:
+    spec = {key: value for key, value in FEED["spec"].items() if key != "events"}
+    return {**FEED, "spec": {**spec, "preset": "market/v1", "topics": topics}}
+
+
 FIELDS = FEED["spec"]["events"][0]["fields"]
 
 
@@ -114,6 +119,12 @@ FIELDS = FEED["spec"]["events"][0]["fields"]
             ),
             "UnknownEvent",
             "spec.mapping[0].event",
+            "Tock",
+        ),
+        (
+            preset([{"name": "y", "event": "TradeExecuted"}, {"name": "x", "event": "Tock"}]),
+            "UnknownEvent",
+            "spec.topics[1].event",
             "Tock",
         ),
     ],
