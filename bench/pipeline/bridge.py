@@ -124,7 +124,7 @@ def _produce(bootstrap: str, records: list[Any], headers: bool) -> None:
 
 def ceiling(bootstrap: str, prefix: str, count: int, url: str, headers: bool = True) -> float:
     session = Session("f", _events(prefix), stream="5" * 16, run="a" * 16)
-    actions = [session.receive(frame, 1) for frame in frames(count)]
+    actions = [action for frame in frames(count) for action in session.receive(frame, 1)]
     records = [(a.topic, a.key, a.value, a.headers) for a in actions if isinstance(a, Deliver)]
     began = time.process_time()
     _produce(bootstrap, records, headers)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tapehouse_feed.config import FrameMapping
 from tapehouse_feed.mapping import Mapper
+from tapehouse_feed.paths import views
 from tapehouse_feed.session import DUPLICATE, UNMAPPED, DeadLetter, Deliver, Session
 from tapehouse_tape.events import DeclarationError, Reason, load_preset
 
@@ -81,6 +82,11 @@ def session(*mappings: dict[str, Any], sequence_field: str = "t") -> Session:
 
 
 def receive(one: Session, frame: Any) -> Any:
+    [action] = receive_all(one, frame)
+    return action
+
+
+def receive_all(one: Session, frame: Any) -> list[Any]:
     return one.receive(frame if isinstance(frame, bytes) else json.dumps(frame).encode(), NOW)
 
 
@@ -149,7 +155,6 @@ def test_frames_no_mapping_is_for_are_passed_over_and_counted() -> None:
     ("frame", "reason"),
     [
         (b"42", Reason.NOT_AN_OBJECT),
-        (b"[1]", Reason.NOT_AN_OBJECT),
         (b'{"e":"trade"', Reason.NOT_JSON),
         (b"[" * 100_000, Reason.NOT_JSON),
         (b'{"e":"tr\xff"}', Reason.NOT_UTF8),
@@ -170,7 +175,7 @@ def test_frames_no_mapping_is_for_are_passed_over_and_counted() -> None:
 )
 def test_bad_foreign_frames_are_kept_as_they_came(frame: Any, reason: Reason) -> None:
     text = frame if isinstance(frame, bytes) else json.dumps(frame).encode()
-    letter = session(BINANCE).receive(text, NOW)
+    [letter] = session(BINANCE).receive(text, NOW)
     assert isinstance(letter, DeadLetter)
     assert letter.value == text
     assert letter.reason == reason
@@ -210,3 +215,105 @@ def test_a_mapping_onto_an_unknown_field_is_refused() -> None:
     mapping["fields"]["colour"] = {"value": "red"}
     with pytest.raises(DeclarationError, match="'colour' is not one of"):
         session(mapping)
+
+
+KRAKEN = {
+    "when": {"field": "channel", "equals": "trade"},
+    "each": "data",
+    "event": "TradeExecuted",
+    "fields": {
+        name: {"from": path} if path[:1] != "=" else {"value": path[1:]}
+        for name, path in {
+            "event_id": "data.id",
+            "timestamp": "data.time",
+            "trade_id": "data.id",
+            "symbol": "data.symbol",
+            "price": "data.price",
+            "quantity": "data.qty",
+            "buy_order_id": "channel",
+            "sell_order_id": "=constant",
+            "buyer_agent_id": "=b",
+            "seller_agent_id": "=s",
+            "is_aggressive_buy": "=true",
+        }.items()
+    },
+}
+
+
+def kraken(*numbers: int, **changes: Any) -> dict[str, Any]:
+    data = [
+        {"id": n, "time": "2026-01-05T07:48:36Z", "symbol": "X", "price": 0.5147, "qty": 2}
+        for n in numbers
+    ]
+    return {"channel": "trade", "data": data} | changes
+
+
+def test_each_element_of_a_list_is_an_event() -> None:
+    one = session(KRAKEN, sequence_field="data.id")
+    found = receive_all(one, kraken(7, 8, 9))
+    assert [json.loads(each.value)["trade_id"] for each in found] == ["7", "8", "9"]
+    assert {json.loads(each.value)["sell_order_id"] for each in found} == {"constant"}
+    assert len({dict(each.headers)["trace_id"] for each in found}) == 3
+    assert receive_all(one, kraken(9)) == [DUPLICATE]
+    assert (one.frames, one.events.total()) == (4, 3)
+
+
+def test_a_bad_element_is_a_dead_letter_alone() -> None:
+    one = session(KRAKEN, sequence_field="data.id")
+    frame = kraken(7, 8, 9)
+    frame["data"][1]["price"] = "much"
+    good, bad, other = receive_all(one, frame)
+    assert isinstance(good, Deliver)
+    assert isinstance(other, Deliver)
+    assert json.loads(bad.value) == frame | {"data": [frame["data"][1]]}
+
+
+def test_elements_may_share_the_number_of_their_frame() -> None:
+    one = session(KRAKEN, sequence_field="n")
+    found = receive_all(one, kraken(7, 8, n=1))
+    assert [isinstance(each, Deliver) for each in found] == [True, True]
+    assert len({dict(each.headers)["trace_id"] for each in found}) == 2
+    assert receive_all(one, kraken(7, n=1) | {"x": 1}) != found
+
+
+@pytest.mark.parametrize("data", [None, {}, 5, "text"])
+def test_a_list_that_is_not_there_is_a_dead_letter(data: Any) -> None:
+    [letter] = receive_all(session(KRAKEN), kraken(data=data))
+    assert isinstance(letter, DeadLetter)
+    assert "data: expected a list" in letter.detail
+
+
+def test_an_empty_list_is_no_event() -> None:
+    assert [each.why for each in receive_all(session(KRAKEN), kraken())] == ["empty"]
+
+
+def test_frames_may_be_lists_with_lists_in_them() -> None:
+    fields = KRAKEN["fields"] | {  # type: ignore[operator]
+        "event_id": {"value": "e"},
+        "trade_id": {"value": "t"},
+        "symbol": {"from": "3"},
+        "price": {"from": "1.0"},
+        "quantity": {"from": "1.1"},
+        "timestamp": {"from": "1.2", "unit": "s"},
+        "buy_order_id": {"from": "1.3"},
+    }
+    positional = KRAKEN | {"when": {"field": "2", "equals": "trade"}, "each": "1", "fields": fields}
+    frame = [
+        0,
+        [["5.1", "2", "1534614057.3", "s"], ["5.2", "3", "1534614058.3", "b"]],
+        "trade",
+        "X",
+    ]
+    found = [json.loads(each.value) for each in receive_all(session(positional), frame)]
+    assert [(each["symbol"], each["price"]) for each in found] == [("X", 5.1), ("X", 5.2)]
+
+
+def test_lists_on_the_way_are_taken_element_by_element() -> None:
+    frame = {"events": [{"k": "a", "trades": [{"p": 1}, {"p": 2}]}, {"k": "b", "trades": []}]}
+    seen = [
+        (view["events"]["k"], view["events"]["trades"]["p"])
+        for view, _ in views(frame, "events.trades")
+    ]
+    assert seen == [("a", 1), ("a", 2)]
+    alone = [alone for _, alone in views(frame, "events.trades")]
+    assert alone[1] == {"events": [{"k": "a", "trades": [{"p": 2}]}]}

@@ -39,7 +39,7 @@ async def test_the_report_and_nothing_else(apiserver: ApiServer, kubeconfig: Pat
     reporter = Reporter(NAMESPACE, NAMES.report, access)
     quiet = Report(open_gaps=0, missing=0, too_large=False, silent="", held="")
     for gaps in range(3):
-        reporter.tell(Report(gaps, gaps, too_large=False, silent="", held=""))
+        reporter.write(Report(gaps, gaps, too_large=False, silent="", held=""))
 
     def written() -> str:
         query = ["get", "configmap", NAMES.report, "-o", "json"]
@@ -53,7 +53,7 @@ async def test_the_report_and_nothing_else(apiserver: ApiServer, kubeconfig: Pat
         assert "no" in apiserver.kubectl("-n", NAMESPACE, *asked, check=False).splitlines()
     with pytest.raises(OSError, match="403"):
         access.patch(f"/api/v1/namespaces/{NAMESPACE}/configmaps/others", b"{}")
-    reporter.tell(quiet)
+    reporter.write(quiet)
     await asyncio.to_thread(eventually, lambda: '"openGaps":0' in written(), 30)
 
 

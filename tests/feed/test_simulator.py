@@ -70,7 +70,7 @@ def test_every_block_is_full_and_every_event_valid(
     assert sum(e.event_type == "TradeExecuted" for e in events) == TRADES
     one = session()
     for event in events:
-        action = one.receive(stamp(encode(event), event, NOW), NOW)
+        [action] = one.receive(stamp(encode(event), event, NOW), NOW)
         assert isinstance(action, Deliver), action
     assert not one.ledger.gaps
     for name in ("event_id", "trade_id"):
@@ -141,7 +141,7 @@ def test_faults_come_as_often_as_asked_and_leave_the_good_frames_whole() -> None
     sent = frames(faults)
     delivered = 0
     for frame in sent:
-        action = one.receive(frame, NOW)
+        [action] = one.receive(frame, NOW)
         delivered += isinstance(action, Deliver)
         assert not isinstance(action, DeadLetter) or "seq" not in dict(action.headers)
     clean = len(frames(Faults()))

@@ -64,7 +64,7 @@ def test_silence_and_back_pressure() -> None:
     )
     assert told(one, ledger, 10 * SECOND).silent == ""
     assert one.look({"": ledger}, 20 * SECOND, paused_since=15.0) is None
-    assert "has not taken" in told(one, ledger, 26 * SECOND, paused_since=15.0).held
+    assert "unacknowledged since" in told(one, ledger, 26 * SECOND, paused_since=15.0).held
     assert (
         "on disk: 5 of 5" in told(one, ledger, 27 * SECOND, paused_since=15.0, full="5 of 5").held
     )

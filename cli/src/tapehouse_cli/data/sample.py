@@ -121,7 +121,8 @@ class _Sampler:
     def receive(self, frames: list[bytes], now: int) -> None:
         """Take frames that were read together."""
         for frame in frames:
-            self._shown(frame, self._session.receive(frame, now))
+            for action in self._session.receive(frame, now):
+                self._shown(frame, action)
 
     def next_sequence(self) -> int | None:
         """From now on."""
@@ -139,11 +140,14 @@ class _Sampler:
     async def end(self) -> None:
         """A file is complete."""
 
-    def receive_row(self, frame: bytes | Invalid, number: int, original: bytes, now: int) -> Action:
+    def receive_row(
+        self, frame: bytes | Invalid, number: int, original: bytes, now: int
+    ) -> list[Action]:
         """Take one row of a file."""
-        action = self._session.receive_row(frame, number, original, now)
-        self._shown(original, action)
-        return action
+        actions = self._session.receive_row(frame, number, original, now)
+        for action in actions:
+            self._shown(original, action)
+        return actions
 
     def _shown(self, frame: bytes, action: Action) -> None:
         if self.taken < self._frames:

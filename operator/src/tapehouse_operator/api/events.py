@@ -134,11 +134,19 @@ class FieldMapping(Model):
     """Texts to replace by other texts. Default: none. Example: {buy: Buy, sell: Sell}."""
 
 
+FramePath = Annotated[str, Field(min_length=1, max_length=256)]
+
+
 class FrameMapping(Model):
     """How one kind of foreign frame becomes one kind of event."""
 
     when: When
     """Which frames it is for."""
+    each: FramePath | None = None
+    """Dotted path of a list in the frame: every element becomes an event. In `fields` and in
+    `continuity.sequenceField` the element stands at the list's own path, so that
+    `data.price` is a member of the element and `channel` one of the frame. A list on the way is
+    taken element by element, too. Default: one event for each frame. Example: `data`."""
     event: EventName
     """The event it becomes. Example: `TradeExecuted`."""
     fields: Annotated[dict[str, FieldMapping], Field(min_length=1, max_length=64)]

@@ -61,6 +61,35 @@ class Header(Model):
     """The Secret and the key in it that hold the value."""
 
 
+class ReplyMatch(Model):
+    """Which frames are the source's heartbeats."""
+
+    invariants = (
+        Rule(
+            "has(self.text) != has(self.field)",
+            "exactly one of text, field must be set",
+            lambda m: (m.text is None) != (m.field is None),
+        ),
+    )
+
+    text: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    """The whole frame. Example: `ping`."""
+    field: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    """Dotted path in the frame, which must be there. Example: `ping`."""
+    equals: Annotated[str, Field(max_length=256)] | None = None
+    """The text the value of `field` must have. Default: any."""
+
+
+class Reply(Model):
+    """What to answer to a heartbeat that is a text frame."""
+
+    match: ReplyMatch
+    """Which frames are heartbeats; they are left out of the events."""
+    reply: Annotated[str, Field(max_length=1024)] = ""
+    """The text to send; `${path}` is a value of the frame. Default: nothing is sent.
+    Example: `{"pong": ${ping}}`."""
+
+
 class WebSocket(Model):
     """Text frames from a WebSocket, one JSON object each."""
 
@@ -74,6 +103,9 @@ class WebSocket(Model):
     """Texts to send after connecting, in order, as the exchange wants them. Default: none."""
     heartbeat: Period = "20s"
     """Ping that often and reconnect when two go unanswered. Default: 20s."""
+    replies: Annotated[tuple[Reply, ...], Field(max_length=8)] = ()
+    """Answers to heartbeats that are text frames, of sources that close unanswered connections.
+    Default: none."""
 
 
 class Format(StrEnum):

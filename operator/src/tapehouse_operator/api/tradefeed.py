@@ -23,7 +23,6 @@ from tapehouse_operator.api.events import Event, EventName, FrameMapping
 from tapehouse_operator.api.sources import Source
 from tapehouse_operator.api.types import (
     Boolean,
-    Identifier,
     Integer,
     Period,
     Quantity,
@@ -109,8 +108,11 @@ class Scope(StrEnum):
 class Continuity(Model):
     """How missing events are noticed and fetched."""
 
-    sequence_field: Identifier = "sequence"
-    """The field of the frame that counts. Default: sequence."""
+    sequence_field: Annotated[
+        str, Field(pattern=r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$", max_length=256)
+    ] = "sequence"
+    """The field of the frame that counts; of mapped frames a dotted path, as in a mapping.
+    Default: sequence. Example: `data.t`."""
     scope: Scope | None = None
     """What it counts: the events of the whole `Feed`, or those of each `Key`, such as a symbol.
     Default: Key where frames are mapped, else Feed."""
@@ -293,6 +295,7 @@ class TradeFeed(Resource):
         ConditionType.SCHEMA_COMPATIBLE,
         ConditionType.CONNECTED,
         ConditionType.CONTINUOUS,
+        ConditionType.DELIVERING,
     )
     status_model = TradeFeedStatus
 

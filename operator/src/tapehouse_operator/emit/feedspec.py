@@ -120,6 +120,10 @@ def check_mapping(feed: TradeFeed, events: Sequence[Event]) -> None:
     Raises:
         SpecError: with the mapping and the field at fault.
     """
+    number = feed.spec.continuity.sequence_field
+    if "." in number and not feed.spec.mapping:
+        remedy = "only mapped frames have paths; name a member of the frame, or declare a mapping"
+        raise SpecError(Reason.INVALID, "spec.continuity.sequenceField", number, remedy)
     by_name = {event.name: event for event in events}
     for place, mapping in enumerate(feed.spec.mapping):
         path = f"spec.mapping[{place}]"

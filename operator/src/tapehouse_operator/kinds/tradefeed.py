@@ -151,7 +151,7 @@ class TradeFeedKind(Kind[TradeFeed, FeedPlan]):
         )
 
     def judge(self, plan: FeedPlan, applied: Applied) -> Verdict:
-        """Topics as Strimzi tells, the connection as the bridge's readiness tells."""
+        """Topics by Strimzi's status, the rest by the bridge's readiness and its report."""
         name = plan.workload.names.workload
         topics = [strimzi_row(applied, topic_key(topic.name)) for topic in plan.topics]
         user = strimzi_row(applied, ObjectKey(strimzi.API_VERSION, "KafkaUser", name))
@@ -165,6 +165,7 @@ class TradeFeedKind(Kind[TradeFeed, FeedPlan]):
                 condition(ConditionType.SCHEMA_COMPATIBLE, True, Reason.COMPATIBLE),
                 _connected(pods, report),
                 *_continuous(report),
+                *_delivering(report),
             ),
             children=(*topics, user, ChildHealth("Deployment", name, pods.ready, pods.reason)),
             columns={
@@ -291,8 +292,12 @@ def _report(applied: Applied, names: FeedNames) -> Mapping[str, Any]:
 
 def _connected(pods: Health, report: Mapping[str, Any]) -> Condition:
     kind = ConditionType.CONNECTED
+    problem = report.get("problem")
     if not pods.ready:
-        return condition(kind, False, Reason.NOT_CONNECTED, pods.reason)
+        message = f"{pods.reason}; {problem}" if problem else pods.reason
+        return condition(kind, False, Reason.NOT_CONNECTED, message)
+    if problem:
+        return condition(kind, False, Reason.SOURCE_FAILED, problem)
     if held := report.get("held"):
         return condition(kind, False, Reason.BACK_PRESSURE, f"reading is stopped: {held}")
     if since := report.get("silent"):
@@ -301,18 +306,55 @@ def _connected(pods: Health, report: Mapping[str, Any]) -> Condition:
     return condition(kind, True, Reason.CONNECTED)
 
 
+def _delivering(report: Mapping[str, Any]) -> Iterator[Condition]:
+    """Unknown before the bridge has reported; a feed without any event is not ready."""
+    if not report:
+        return
+    kind = ConditionType.DELIVERING
+    account: Mapping[str, Any] = report.get("account") or {}
+    counted = f"{_counted(account)}" if account else ""
+    if missing := report.get("noEvent"):
+        message = f"{missing} ({counted})" if counted else missing
+        yield condition(kind, False, Reason.NO_EVENT, message)
+    elif account.get("leftOut", {}).get("conflict"):
+        message = f"{counted}; events were dropped although another event has their number"
+        yield condition(kind, False, Reason.NUMBERS_CONFLICT, message, counts=False)
+    elif account.get("deadLetters"):
+        message = f"{counted}; the newest dead letter is {account.get('newestDeadLetter')}"
+        yield condition(kind, False, Reason.DEAD_LETTERS, message, counts=False)
+    else:
+        yield condition(kind, True, Reason.DELIVERING, counts=False)
+
+
+def _counted(account: Mapping[str, Any]) -> str:
+    """Frames in = events + dead letters + left out."""
+    left_out: Mapping[str, int] = account["leftOut"]
+    kinds = ", ".join(f"{count} {why}" for why, count in left_out.items())
+    return (
+        f"{account['frames']} frames = {account['events']} events + "
+        f"{account['deadLetters']} dead letters + {sum(left_out.values())} left out"
+        + (f" ({kinds})" if kinds else "")
+    )
+
+
 def _continuous(report: Mapping[str, Any]) -> Iterator[Condition]:
     """Nothing is known before the bridge has told; a gap counts when it is larger than allowed."""
     if not report:
         return
     kind, gaps = ConditionType.CONTINUOUS, report["openGaps"]
     if not gaps:
-        yield condition(kind, True, Reason.CONTINUOUS, counts=False)
+        message = ", ".join(map(_restart, report.get("restarts", ())[-3:]))
+        yield condition(kind, True, Reason.CONTINUOUS, message, counts=False)
         return
     shown = ", ".join(map(_range, report["gaps"][:3]))
     message = f"{report['missing']} numbers are missing in {gaps} gaps: {shown}"
     message += ", …" if gaps > 3 else ""
     yield condition(kind, False, Reason.GAP_OPEN, message, counts=report["tooLarge"])
+
+
+def _restart(restart: Mapping[str, Any]) -> str:
+    where = f"{restart['key']}: " if restart["key"] else ""
+    return f"{where}the source counts anew from {restart['to']} after {restart['after']}"
 
 
 def _range(gap: Mapping[str, Any]) -> str:

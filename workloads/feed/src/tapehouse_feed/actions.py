@@ -1,5 +1,7 @@
 """What can become of a frame."""
 
+from typing import Protocol
+
 import msgspec
 from tapehouse_tape.events import Reason
 
@@ -16,7 +18,7 @@ class Deliver(msgspec.Struct, gc=False):
     value: bytes
     headers: Headers
     event_time: str | None = None
-    """Of a row, as it came: canonical or not, of the data or of nobody."""
+    """Of a row, as it came, canonical or not; None where the event has none."""
 
 
 class DeadLetter(msgspec.Struct, gc=False):
@@ -38,5 +40,20 @@ class Skip(msgspec.Struct, gc=False, frozen=True):
 HANDSHAKE = Skip("handshake")
 DUPLICATE = Skip("duplicate")
 UNMAPPED = Skip("unmapped")
-SKIPS = (HANDSHAKE, DUPLICATE, UNMAPPED)
+EMPTY = Skip("empty")
+CONFLICT = Skip("conflict")
+SKIPS = (HANDSHAKE, DUPLICATE, UNMAPPED, EMPTY, CONFLICT)
 Action = Deliver | DeadLetter | Skip
+
+
+class Output(Protocol):
+    """Takes what becomes of frames, in their order."""
+
+    def write(self, topic: str, key: bytes, value: Value, headers: Headers, now: int) -> None:
+        """Write a checked event, received at `now` (µs since 1970)."""
+
+    def dead_letter(self, letter: DeadLetter, now: int) -> None:
+        """Keep a frame that could not be taken."""
+
+    def skip(self, skip: Skip) -> None:
+        """Nothing to write."""

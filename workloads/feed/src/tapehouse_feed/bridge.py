@@ -13,6 +13,7 @@ from typing import Any
 
 from tapehouse_tape.events import Invalid
 
+from tapehouse_feed.account import account_of, without_event
 from tapehouse_feed.actions import Action
 from tapehouse_feed.config import FeedConfig, FilesSource, SimulatorSource, WebSocketSource, seconds
 from tapehouse_feed.continuity import Ledger
@@ -30,10 +31,12 @@ from tapehouse_feed.sources.files import Files
 from tapehouse_feed.sources.websocket import WebSocket
 from tapehouse_feed.spill import Spill
 from tapehouse_feed.standing import FLUSH, Standing
-from tapehouse_feed.watch import GRACE, Watch
+from tapehouse_feed.watch import GRACE, Account, Watch
 
 TICK = 1.0
 """Seconds between cursors."""
+RESTART = (0.5, 30.0)
+"""Seconds before a source that failed is run again, the first and the longest."""
 PATIENCE = 10.0
 """Seconds without a connection after which the bridge is not ready."""
 
@@ -69,6 +72,8 @@ class Bridge:
         self._stop = asyncio.Event()
         self._started = time.time()
         self._looking: asyncio.Task[None] | None = None
+        self._failed, self._failed_at = "", 0
+        """Why the source ended unexpectedly, and the events taken when it began again."""
 
     async def run(self, metrics_port: int) -> None:
         """Work until SIGTERM or SIGINT.
@@ -91,7 +96,7 @@ class Bridge:
     async def _work(self) -> None:
         self._source = self._new_source()
         self._intake.start(self._source)
-        reading = asyncio.create_task(self._source.run())
+        reading = asyncio.create_task(self._read_source(self._source))
         try:
             while not self._stop.is_set() and self._sink.failure is None:
                 with contextlib.suppress(TimeoutError):
@@ -103,6 +108,31 @@ class Bridge:
             await self._finish()
         if self._sink.failure:
             raise self._sink.failure
+
+    async def _read_source(self, source: WebSocket | Files) -> None:
+        """Run the source until the end; after an unexpected exception, again with back-off."""
+        wait = RESTART[0]
+        while not self._stop.is_set():
+            began = time.monotonic()
+            try:
+                await source.run()
+                return
+            except Exception as error:
+                log.exception("the source failed")
+                self._failed = _described(error)
+            if time.monotonic() - began > RESTART[1]:
+                wait = RESTART[0]
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), wait)
+            wait = min(RESTART[1], wait * 2)
+            self._failed_at = self._session.events.total()
+
+    @property
+    def _problem(self) -> str:
+        """Why the source brings nothing; of a failed one until it brings events again."""
+        if self._failed and self._session.events.total() > self._failed_at:
+            self._failed = ""
+        return self._failed or (self._source.problem if self._source else "")
 
     def _new_session(self) -> Session:
         config = self._config
@@ -129,10 +159,16 @@ class Bridge:
                 headers=self._headers,
                 subscribe=source.subscribe,
                 heartbeat=heartbeat,
+                replies=source.replies,
             )
         return Files(source, self._config.events, self._config.mapping is not None, self)
 
     # What sources ask for.
+
+    @property
+    def taken(self) -> int:
+        """Events taken since the start, with frames that still wait to be looked at."""
+        return self._session.events.total() + self._intake.waiting
 
     def receive(self, frames: list[bytes], now: int) -> None:
         """Take frames read together at `now`, µs since 1970."""
@@ -162,7 +198,9 @@ class Bridge:
         if not self._sink.in_flight:
             self._standing.end(self._session.ledger)
 
-    def receive_row(self, frame: bytes | Invalid, number: int, original: bytes, now: int) -> Action:
+    def receive_row(
+        self, frame: bytes | Invalid, number: int, original: bytes, now: int
+    ) -> list[Action]:
         """Take row `number` of a file."""
         return self._intake.receive_row(frame, number, original, now)
 
@@ -178,7 +216,7 @@ class Bridge:
             self._source.excuse_pong()
         elif self._config.continuity.backfill and self._source:
             self._backfill(self._source)
-        self._tell()
+        self._report()
 
     def _backfill(self, source: WebSocket | Files) -> None:
         """Ask once for what has been missing for a while."""
@@ -188,8 +226,11 @@ class Bridge:
             log.warning("asking again for missing events", extra={"missing": ledger.missing})
             source.reconnect()
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         intake, now = self._intake, time.time_ns() // 1000
+        source = self._source
+        heartbeats = source.heartbeats if isinstance(source, WebSocket) else 0
+        account = account_of(self._session, heartbeats)
         last = intake.last_frame or int(self._started * 1e6)
         too_quiet = self._market.is_too_quiet(last / 1e6, now / 1e6, self._trading())
         report = self._watch.look(
@@ -198,9 +239,19 @@ class Bridge:
             silent_since=last if too_quiet else 0,
             paused_since=intake.paused_since,
             full=intake.full,
+            problem=self._problem,
+            no_event=self._without_event(account),
+            account=account,
         )
         if report and self._reporter:
-            self._reporter.tell(report)
+            self._reporter.write(report)
+
+    def _without_event(self, account: Account) -> str:
+        """Why no event has ever come; empty where the topics hold some already."""
+        topics = self._config.topics()
+        if any(end for topic in topics for end in self._sink.offsets.get(topic, {}).values()):
+            return ""
+        return without_event(account, is_socket=not isinstance(self._source, Files))
 
     def _trading(self) -> set[bytes]:
         """The keys that events have come for, of those that may be halted."""
@@ -250,6 +301,11 @@ class Bridge:
         if source.connections and time.monotonic() - source.disconnected_since < PATIENCE:
             return ""
         return "not connected to the source"
+
+
+def _described(error: Exception) -> str:
+    first = str(error).splitlines()[0] if str(error) else ""
+    return f"the source failed: {type(error).__name__}: {first}; it is started again"
 
 
 def _spill(config: FeedConfig) -> Spill | None:

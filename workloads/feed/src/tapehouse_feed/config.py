@@ -42,15 +42,31 @@ class SimulatorSource(
     faults: Faults = Faults()
 
 
+class ReplyMatch(msgspec.Struct, frozen=True):
+    """Which frames are answered: those that are `text`, or have `field` (with that value)."""
+
+    text: str | None = None
+    field: str | None = None
+    equals: str | None = None
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """A heartbeat of the source's own, and what to answer; empty: nothing."""
+
+    match: ReplyMatch
+    reply: str = ""
+
+
 class WebSocketSource(
     msgspec.Struct, frozen=True, rename="camel", tag="websocket", tag_field="type"
 ):
-    """A WebSocket of somebody else's; `headers` maps names to files beside `feed.json`."""
+    """A foreign WebSocket; `headers` maps names to files beside `feed.json`."""
 
     url: str
     headers: dict[str, str] = {}
     subscribe: tuple[str, ...] = ()
     heartbeat: str = "20s"
+    replies: tuple[Reply, ...] = ()
 
 
 class FilesSource(msgspec.Struct, frozen=True, rename="camel", tag="files", tag_field="type"):
@@ -133,6 +149,8 @@ class FrameMapping(msgspec.Struct, frozen=True, rename="camel"):
     event: str
     fields: dict[str, FieldMapping]
     quantity_scale: int = 1
+    each: str | None = None
+    """Dotted path of a list: one event for each element; None: one for the frame."""
 
 
 class FeedConfig(msgspec.Struct, frozen=True, rename="camel"):

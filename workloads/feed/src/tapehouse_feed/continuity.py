@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import msgspec
 
 MAX_GAPS = 10_000
+RECENT = 64
+"""Events of each ledger whose content is remembered, to tell repetitions from other events."""
 
 
 class Gap(msgspec.Struct, array_like=True, frozen=True):
@@ -34,6 +36,14 @@ class Filled(msgspec.Struct):
     """`arrival`: late or out of order; `backfill`: the source was asked for them again."""
 
 
+class Restart(msgspec.Struct, frozen=True):
+    """The source counted anew from `to` after `after`, seen at `at` (µs since 1970)."""
+
+    after: int
+    to: int
+    at: int
+
+
 @dataclass(slots=True)
 class Ledger:
     """Every number from `low` to `high` has been seen but those in `gaps`.
@@ -54,7 +64,15 @@ class Ledger:
     by: str = "arrival"
     """What a number that fills a gap now is due to."""
     filled: list[Filled] = field(default_factory=list)
-    """What has filled gaps, until somebody takes note of it."""
+    """What has filled gaps, until the watch has logged it."""
+    newest: str = ""
+    """The newest event time seen, in canonical form."""
+    recent: dict[int, int] = field(default_factory=dict)
+    """Digests of the last events by number, where they are kept."""
+    conflicts: int = 0
+    """Events dropped since the start because another event has their number."""
+    restarts: list[Restart] = field(default_factory=list)
+    """Where the source counted anew, until the watch has logged it."""
 
     def is_new(self, number: int) -> bool:
         """Whether `number` has not been seen."""
@@ -78,6 +96,21 @@ class Ledger:
             self.low = number
         else:
             self._fill(number, now)
+
+    def remember(self, number: int, digest: int) -> None:
+        """Keep the digest of event `number` for a while."""
+        recent = self.recent
+        recent[number] = digest
+        if len(recent) > RECENT:
+            del recent[next(iter(recent))]
+
+    def start_anew(self, number: int, now: int) -> None:
+        """Take `number`, seen at `now`, as the first of a new count; open gaps are given up."""
+        self.restarts.append(Restart(self.high or 0, number, now))
+        self.lost += self.missing
+        self.gaps.clear()
+        self.recent.clear()
+        self.high = None
 
     @property
     def missing(self) -> int:

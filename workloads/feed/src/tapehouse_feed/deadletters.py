@@ -158,10 +158,12 @@ class DeadLetters:
         bad = 0
         for letter in letters:
             session.forget()
-            action = session.receive(letter.value, time.time_ns() // 1000)
-            if not isinstance(action, Deliver):
+            actions = session.receive(letter.value, time.time_ns() // 1000)
+            delivered = [each for each in actions if isinstance(each, Deliver)]
+            if len(delivered) != 1 or len(actions) != 1:
                 bad += 1
                 continue
+            [action] = delivered
             headers = dict(action.headers) | {"trace_id": letter.trace_id, REPLAYED: letter.place}
             producer.produce(
                 action.topic, action.value, action.key, on_delivery=report, headers=headers

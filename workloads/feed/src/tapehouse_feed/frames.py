@@ -29,7 +29,7 @@ class Route(msgspec.Struct, gc=False):
 
 
 class Opened(msgspec.Struct, gc=False):
-    """A frame's event before it is checked."""
+    """An event of a frame before it is checked."""
 
     event: str
     data: bytes
@@ -37,11 +37,17 @@ class Opened(msgspec.Struct, gc=False):
     timestamp: Any = None
     refusal: Invalid | None = None
     """Why it cannot be taken, where that is known already."""
+    index: int = 0
+    """Which event of its number it is, where the events of one frame share a number."""
+    alone: Callable[[], bytes] | None = None
+    """Makes a frame with this event alone, where the frame has several."""
 
 
-def keyed_trace(stream: bytes, key: str, number: int) -> bytes:
+def keyed_trace(stream: bytes, key: str, number: int, index: int = 0) -> bytes:
     """The trace id of event `number` of `key`, where numbers count per key."""
     identity = b"%s\0%s\0%d" % (stream, key.encode("utf-8", "replace"), number)
+    if index:
+        identity += b"\0%d" % index
     return blake2b(identity, digest_size=16).hexdigest().encode()
 
 

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from tapehouse_tape.events import Invalid
 
-from tapehouse_feed.actions import Action, DeadLetter, Deliver, Headers, Value
+from tapehouse_feed.actions import Action, DeadLetter, Deliver, Headers, Skip, Value
 from tapehouse_feed.cursor import header
 from tapehouse_feed.market import Market
 from tapehouse_feed.session import Session
@@ -60,6 +60,7 @@ class Intake:
         self._dead_letters = dead_letters
         self._market = market
         self._halts = market.halt_topics
+        self.write = self._write_watched if self._halts else sink.write
         self._held: list[tuple[Sequence[bytes], int]] = []
         """What was read before the source could be stopped, and finds no room on the disk."""
         self._polling: asyncio.TimerHandle | None = None
@@ -86,14 +87,20 @@ class Intake:
         self._since_poll += len(frames)
         self._soon()
 
-    def receive_row(self, frame: bytes | Invalid, number: int, original: bytes, now: int) -> Action:
+    def receive_row(
+        self, frame: bytes | Invalid, number: int, original: bytes, now: int
+    ) -> list[Action]:
         """Take row `number` of a file."""
-        action = self.session.receive_row(frame, number, original, now)
-        self._written(action, now)
+        actions = self.session.receive_row(frame, number, original, now)
+        for action in actions:
+            if isinstance(action, Deliver):
+                self.write(action.topic, action.key, action.value, action.headers, now)
+            elif isinstance(action, DeadLetter):
+                self.dead_letter(action, now)
         self.last_frame = now
         self._since_poll += 1
         self._soon()
-        return action
+        return actions
 
     def _soon(self) -> None:
         if self._since_poll >= POLL_EVERY:
@@ -102,10 +109,10 @@ class Intake:
             self._polling = asyncio.get_running_loop().call_later(POLL, self.poll)
 
     def _write(self, frames: Sequence[bytes], now: int) -> None:
-        write = self._write_watched if self._halts else self._sink.write
-        for action in self.session.receive_all(frames, now, write):
-            self._written(action, now)
+        self.session.receive_all(frames, now, self)
         self._sink.batch(now)
+
+    # What the session hands on: see `actions.Output`.
 
     def _write_watched(
         self, topic: str, key: bytes, value: Value, headers: Headers, now: int
@@ -114,12 +121,13 @@ class Intake:
             self._market.saw(header(headers[0][1]), key)
         self._sink.write(topic, key, value, headers, now)
 
-    def _written(self, action: Action, now: int) -> None:
-        if isinstance(action, Deliver):
-            self._write_watched(action.topic, action.key, action.value, action.headers, now)
-        elif isinstance(action, DeadLetter):
-            self._sink.write(self._dead_letters, None, action.value, action.headers, now)
-            _report(action)
+    def dead_letter(self, letter: DeadLetter, now: int) -> None:
+        """Write a dead letter, and log why it is one."""
+        self._sink.write(self._dead_letters, None, letter.value, letter.headers, now)
+        _report(letter)
+
+    def skip(self, skip: Skip) -> None:
+        """Nothing to write: the session counts it."""
 
     def _set_aside(self, frames: Sequence[bytes], now: int) -> None:
         """Let frames wait on disk, as many as there is room for, and stop reading for the rest."""

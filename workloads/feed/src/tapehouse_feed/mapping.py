@@ -1,7 +1,8 @@
 """Foreign frames made into events, as `spec.mapping` declares."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -9,22 +10,37 @@ from tapehouse_tape.events import DeclarationError, Event, Invalid, Reason
 from tapehouse_tape.types import parse
 
 from tapehouse_feed.config import FieldMapping, FrameMapping
+from tapehouse_feed.paths import MISSING, Reader, reader, views
 from tapehouse_feed.values import converter, text
 
 _FIXED = ("quantity", "size")
 """Fields whose names end so are scaled by `quantityScale`."""
-_MISSING = object()
-Maker = Callable[[Mapping[str, Any]], Any]
+Maker = Callable[[Any], Any]
+_numbers_as_they_came = msgspec.json.Encoder(decimal_format="number")
 
 
 class Mapped(msgspec.Struct, gc=False):
-    """A foreign frame as an event."""
+    """A foreign frame, or an element of the list in it, as an event."""
 
     event: str
     data: bytes
     sequence: int | None
     refusal: Invalid | None = None
     """Why a value cannot become its field's type; `data` then lacks that field."""
+    index: int = 0
+    """Which event of its number it is: elements share one that the frame has."""
+    alone: Callable[[], bytes] | None = None
+    """Makes a frame with this element alone, where there are several."""
+
+
+class _Rule(msgspec.Struct, gc=False):
+    field: Reader
+    equals: str
+    event: str
+    each: str | None
+    shares_number: bool
+    """Whether the elements of a list share the frame's number."""
+    makers: list[tuple[str, Maker]]
 
 
 class Mapper:
@@ -34,35 +50,64 @@ class Mapper:
         self, mappings: Sequence[FrameMapping], events: Iterable[Event], sequence_field: str
     ) -> None:
         by_name = {event.name: event for event in events}
-        self._sequence = _path(sequence_field)
+        self._sequence = reader(sequence_field)
         self._rules = [
-            (_path(mapping.when.field), mapping.when.equals, mapping.event, _makers(mapping, event))
+            _Rule(
+                reader(mapping.when.field),
+                mapping.when.equals,
+                mapping.event,
+                mapping.each,
+                not f"{sequence_field}.".startswith(f"{mapping.each}."),
+                _makers(mapping, by_name[mapping.event]),
+            )
             for mapping in mappings
-            for event in (by_name[mapping.event],)
         ]
 
-    def apply(self, frame: Mapping[str, Any]) -> Mapped | None:
-        """The event a frame is mapped to, or None when no mapping is for it."""
-        for field, equals, event, makers in self._rules:
-            if text(field(frame)) == equals:
-                data, refusal = {}, None
-                for name, make in makers:
-                    try:
-                        value = make(frame)
-                    except Invalid as invalid:
-                        refusal = refusal or invalid
-                        continue
-                    if value is not _MISSING:
-                        data[name] = value
-                encoded = msgspec.json.encode(data)
-                return Mapped(event, encoded, self._number(frame), refusal)
+    def apply(self, frame: Any) -> list[Mapped] | None:
+        """The events a frame is mapped to, or None when no mapping is for it.
+
+        Raises `Invalid` when a mapping is for each element of a list that is not there.
+        """
+        for rule in self._rules:
+            if text(rule.field(frame)) == rule.equals:
+                return self._mapped(rule, frame)
         return None
 
-    def _number(self, frame: Mapping[str, Any]) -> int | None:
+    def _mapped(self, rule: _Rule, frame: Any) -> list[Mapped]:
+        if rule.each is None:
+            return [self._event(rule, frame)]
+        try:
+            found = list(views(frame, rule.each))
+        except TypeError as error:
+            raise Invalid(Reason.WRONG_TYPE, str(error)) from None
+        events = []
+        for index, (view, alone) in enumerate(found):
+            event = self._event(rule, view)
+            event.index = index if rule.shares_number else 0
+            if len(found) > 1:
+                event.alone = partial(_numbers_as_they_came.encode, alone)
+            events.append(event)
+        return events
+
+    def _event(self, rule: _Rule, view: Any) -> Mapped:
+        data, refusal = {}, None
+        for name, make in rule.makers:
+            try:
+                value = make(view)
+            except Invalid as invalid:
+                refusal = refusal or invalid
+                continue
+            if value is not MISSING:
+                data[name] = value
+        return Mapped(rule.event, msgspec.json.encode(data), self.number(view), refusal)
+
+    def number(self, frame: Any) -> int | None:
+        """The frame's sequence number, if it has one."""
         number = self._sequence(frame)
-        if isinstance(number, str) and number.isdecimal():
-            return int(number)
-        return number if isinstance(number, int) and number >= 0 else None
+        if isinstance(number, str) and number.isascii() and number.isdecimal():
+            number = int(number) if len(number) < 20 else None
+        is_number = isinstance(number, int) and not isinstance(number, bool)
+        return number if is_number and 0 <= number < 2**63 else None
 
 
 def _makers(mapping: FrameMapping, event: Event) -> list[tuple[str, Maker]]:
@@ -87,38 +132,21 @@ def _maker(name: str, type_: str, declared: FieldMapping, quantity_scale: int) -
     if declared.from_ is None:
         constant = declared.value
         return lambda frame: convert(constant)
-    read = _path(declared.from_)
+    read = reader(declared.from_)
 
-    def make(frame: Mapping[str, Any]) -> Any:
+    def make(frame: Any) -> Any:
         value = read(frame)
-        if value is None or value is _MISSING:
+        if value is None or value is MISSING:
             return value
         return convert(names.get(text(value), value))
 
     return make
 
 
-def _path(dotted: str) -> Callable[[Any], Any]:
-    """Reads a dotted path; numbers are places in lists."""
-    steps = dotted.split(".")
-
-    def read(value: Any) -> Any:
-        for step in steps:
-            if isinstance(value, Mapping):
-                value = value.get(step, _MISSING)
-            elif isinstance(value, list) and step.isdecimal() and int(step) < len(value):
-                value = value[int(step)]
-            else:
-                return _MISSING
-        return value
-
-    return read
-
-
-def decoded(frame: bytes) -> Mapping[str, Any]:
+def decoded(frame: bytes) -> Any:
     """A foreign frame.
 
-    Raises `Invalid` when it is not a JSON object.
+    Raises `Invalid` when it is neither a JSON object nor a list.
     """
     try:
         value = msgspec.json.decode(frame)
@@ -126,6 +154,8 @@ def decoded(frame: bytes) -> Mapping[str, Any]:
         raise Invalid(Reason.NOT_JSON, "nested too deeply") from None
     except msgspec.DecodeError as error:
         raise Invalid(Reason.NOT_JSON, str(error)) from None
-    if not isinstance(value, dict):
-        raise Invalid(Reason.NOT_AN_OBJECT, f"expected an object, got {type(value).__name__}")
+    if not isinstance(value, (dict, list)):
+        raise Invalid(
+            Reason.NOT_AN_OBJECT, f"expected an object or a list, got {type(value).__name__}"
+        )
     return value

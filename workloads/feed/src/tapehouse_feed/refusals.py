@@ -40,6 +40,13 @@ def _not_utf8(frame: bytes, error: UnicodeDecodeError) -> Invalid:
     return Invalid(Reason.NOT_UTF8, detail)
 
 
+def as_invalid(error: Exception) -> Invalid:
+    """The verdict on a frame whose checks ended in `error`, foreseen or not."""
+    if isinstance(error, Invalid):
+        return error
+    return Invalid(Reason.UNEXPECTED, f"{type(error).__name__}: {error}"[:500])
+
+
 def unusable(data: bytes) -> Invalid:
     """What is wrong with data that is too large or no object."""
     if len(data) > MAX_EVENT:

@@ -1,4 +1,4 @@
-"""Tells the operator how a feed is, by one key of one ConfigMap.
+"""Writes the feed's state for the operator, into one key of one ConfigMap.
 
 The client library costs 60 MB and a second of processor time; one PATCH needs neither.
 """
@@ -31,7 +31,7 @@ log = logging.getLogger("tapehouse.report")
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """An API server and how to be let in; tokens rotate, so they are read each time."""
+    """An API server and the credentials for it; tokens rotate, so they are read each time."""
 
     host: str
     port: int
@@ -95,7 +95,7 @@ def _reader(path: Path) -> Callable[[], str]:
 
 
 class Reporter:
-    """Writes the newest report, however long that takes; older ones are passed over."""
+    """Writes the newest report, however long that takes; older ones are left out."""
 
     def __init__(self, namespace: str, name: str, access: Access) -> None:
         self._path = f"/api/v1/namespaces/{namespace}/configmaps/{name}"
@@ -103,13 +103,13 @@ class Reporter:
         self._newest: Report | None = None
         self._writing: asyncio.Task[None] | None = None
 
-    def tell(self, report: Report) -> None:
+    def write(self, report: Report) -> None:
         """Write `report` in the background."""
         self._newest = report
         if self._writing is None or self._writing.done():
-            self._writing = asyncio.get_running_loop().create_task(self._write())
+            self._writing = asyncio.get_running_loop().create_task(self._write_newest())
 
-    async def _write(self) -> None:
+    async def _write_newest(self) -> None:
         wait = RETRY[0]
         while (report := self._newest) is not None:
             body = msgspec.json.encode({"data": {KEY: msgspec.json.encode(report).decode()}})
@@ -124,6 +124,6 @@ class Reporter:
                 return
 
     def stop(self) -> None:
-        """Give up what is not written yet: the next process tells it again."""
+        """Give up what is not written yet: the next process writes its own."""
         if self._writing:
             self._writing.cancel()

@@ -1,7 +1,7 @@
 """The feed protocol without I/O: a frame in, what to do with it out."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -9,7 +9,9 @@ from tapehouse_tape import times
 from tapehouse_tape.events import Event, Invalid, Reason
 
 from tapehouse_feed.actions import (
+    CONFLICT,
     DUPLICATE,
+    EMPTY,
     HANDSHAKE,
     SKIPS,
     UNMAPPED,
@@ -17,13 +19,22 @@ from tapehouse_feed.actions import (
     DeadLetter,
     Deliver,
     Headers,
+    Output,
     Skip,
     Value,
 )
 from tapehouse_feed.continuity import Ledger
 from tapehouse_feed.frames import Opened, Route, envelope_type, keyed_trace, route_of
 from tapehouse_feed.mapping import Mapper, decoded
-from tapehouse_feed.refusals import MAX_EVENT, check_utf8, corrected, not_an_envelope, unusable
+from tapehouse_feed.refusals import (
+    MAX_EVENT,
+    as_invalid,
+    check_utf8,
+    corrected,
+    not_an_envelope,
+    unusable,
+)
+from tapehouse_feed.restarts import Seen, judge_seen
 
 __all__ = [
     "DUPLICATE",
@@ -35,13 +46,26 @@ __all__ = [
     "Deliver",
     "Session",
     "Skip",
-    "Write",
 ]
 
-Write = Callable[[str, bytes, Value, Headers, int], None]
-"""Takes topic, key, value, headers and the time of receipt (µs since 1970) of a record."""
-_UNUSUAL = (KeyError, AttributeError, TypeError, ValueError, RecursionError, Invalid)
-"""What decoding raises, and what comes of members that are absent."""
+
+class Collected:
+    """An output that keeps what it takes: for single frames and rows."""
+
+    def __init__(self) -> None:
+        self.actions: list[Action] = []
+
+    def write(self, topic: str, key: bytes, value: Value, headers: Headers, now: int) -> None:
+        """Keep an event."""
+        self.actions.append(Deliver(topic, key, bytes(value), headers))
+
+    def dead_letter(self, letter: DeadLetter, now: int) -> None:
+        """Keep a dead letter."""
+        self.actions.append(letter)
+
+    def skip(self, skip: Skip) -> None:
+        """Keep that there is nothing to write."""
+        self.actions.append(skip)
 
 
 class Session:
@@ -71,6 +95,8 @@ class Session:
         self.keyed: dict[str, Ledger] = {}
         """The ledgers where numbers count per key, by key."""
         self.dead: Counter[Reason] = Counter(dict.fromkeys(Reason, 0))
+        self.newest_dead = ""
+        """Why the newest dead letter is one."""
         self.skipped: Counter[str] = Counter({skip.why: 0 for skip in SKIPS})
         self.follow(stream, self.ledger)
         self._unnumbered_trace = run.encode() + b"%016x"
@@ -94,7 +120,7 @@ class Session:
 
     @property
     def frames(self) -> int:
-        """Frames received: events, dead letters, handshakes and duplicates."""
+        """Frames received, each element of a mapped list as one: events, dead letters, left out."""
         return self.events.total() + self.dead.total() + self.skipped.total()
 
     @property
@@ -113,59 +139,57 @@ class Session:
         self.ledger = Ledger()
         self.keyed.clear()
 
-    def receive(self, frame: bytes, now: int) -> Action:
+    def receive(self, frame: bytes, now: int) -> list[Action]:
         """What to do with `frame`, received at `now` (µs since 1970). Never raises."""
-        written: list[Deliver] = []
+        collected = Collected()
+        self.receive_all((frame,), now, collected)
+        return collected.actions
 
-        def write(topic: str, key: bytes, value: Value, headers: Headers, _: int) -> None:
-            written.append(Deliver(topic, key, bytes(value), headers))
+    def receive_all(self, frames: Sequence[bytes], now: int, output: Output) -> None:
+        """Hand to `output` what becomes of frames received together at `now`. Never raises.
 
-        return next(self.receive_all((frame,), now, write), None) or written[0]
-
-    def receive_all(self, frames: Sequence[bytes], now: int, write: Write) -> Iterator[Action]:
-        """Write what is usual among frames received together at `now`; the rest is given back.
-
-        The usual frame - the next number, nothing to put right - goes straight through here.
-        Whatever may be unusual about another, the careful way finds out: what that says comes in
-        its turn, and is to be acted on before the next is asked for. Never raises.
+        The usual frame - the next number, nothing to correct - goes straight through here.
+        Whatever may be unusual about another, the careful way finds out.
         """
         if now != self._now:
             self._clock(now)
-        care = self._receive_with_care
+        write = output.write
         if self._needs_care:
-            yield from (care(frame, now) for frame in frames)
+            for frame in frames:
+                self._receive_with_care(frame, now, output)
             return
         # What follows is done for every event there is: calls and look-ups are its cost.
         opened, routes, ledger = self._open, self._routes, self.ledger
         ingested, trace = self._ingested, self._numbered_trace
         for frame in frames:
+            usual = False
             try:
                 if not frame.isascii():
                     # msgspec passes over members it does not decode; Kafka's readers will not.
                     frame.decode()
                 envelope = opened(frame)
                 sequence, data = envelope.sequence, envelope.data
-                if sequence - 1 != ledger.high or len(frame) > MAX_EVENT:
-                    yield care(frame, now)
-                    continue
-                route = routes[envelope.event_type]
-                event = route.decode(data)
-                key, time = route.key(event).encode(), route.time(event)
-                # Most times share their second with the one before: that need not be parsed.
-                is_canonical = (
-                    time[:20] == self._second
-                    and time[26:] == "Z"
-                    and time[20:26].isdigit()
-                    and time.isascii()
-                )
-                is_usual = (is_canonical and route.has_one_time) or self._is_usual(route, event)
-                if not key or not is_usual:
-                    yield care(frame, now)
-                    continue
-            except _UNUSUAL:
-                yield care(frame, now)
+                if sequence - 1 == ledger.high and len(frame) <= MAX_EVENT:
+                    route = routes[envelope.event_type]
+                    event = route.decode(data)
+                    key, time = route.key(event).encode(), route.time(event)
+                    # Most times share their second with the one before: no need to parse it.
+                    is_canonical = (
+                        time[:20] == self._second
+                        and time[26:] == "Z"
+                        and time[20:26].isdigit()
+                        and time.isascii()
+                    )
+                    one_time = is_canonical and route.has_one_time
+                    usual = bool(key) and (one_time or self._is_usual(route, event))
+            except Exception:
+                usual = False
+            if not usual:
+                self._receive_with_care(frame, now, output)
                 continue
             ledger.high = sequence
+            if time > ledger.newest:
+                ledger.newest = time
             route.taken += 1
             headers: Headers = [
                 *route.headers,
@@ -185,7 +209,9 @@ class Session:
             self._second = time[:20]
         return usual
 
-    def receive_row(self, frame: bytes | Invalid, number: int, original: bytes, now: int) -> Action:
+    def receive_row(
+        self, frame: bytes | Invalid, number: int, original: bytes, now: int
+    ) -> list[Action]:
         """What to do with row `number` of a file, of which `frame` was made. Never raises.
 
         A dead letter keeps `original`. The frame's own number does not count.
@@ -193,41 +219,109 @@ class Session:
         if now != self._now:
             self._clock(now)
         if not self.ledger.is_new(number):
-            return self._skip(DUPLICATE)
-        try:
-            action = self._row(frame, number)
-        except Invalid as invalid:
-            action = self._dead_letter(original, invalid, number)
+            return [self._skip(DUPLICATE)]
+        actions = self._row(frame, number, original)
         self.ledger.observe(number, now)
-        return action
+        return actions
 
-    def _row(self, frame: bytes | Invalid, number: int) -> Action:
-        if isinstance(frame, Invalid):
-            raise frame
-        opened = self._opened(frame)
-        if isinstance(opened, Skip):
-            return self._skip(opened)
-        return self._event(opened, number, self._trace_id(number))
-
-    def _receive_with_care(self, frame: bytes, now: int) -> Action:
-        number, key = None, ""
+    def _row(self, frame: bytes | Invalid, number: int, original: bytes) -> list[Action]:
         try:
+            if isinstance(frame, Invalid):
+                raise frame
             opened = self._opened(frame)
-            if isinstance(opened, Skip):
-                return self._skip(opened)
-            number = opened.sequence
+        except Exception as error:
+            return [self._dead_letter(original, as_invalid(error), number)]
+        if isinstance(opened, Skip):
+            return [self._skip(opened)]
+        actions: list[Action] = []
+        for index, each in enumerate(opened):
+            trace = self._trace_id(number, index=index)
+            try:
+                actions.append(self._event(each, number, trace))
+            except Exception as error:
+                letter = each.alone() if each.alone else original
+                actions.append(self._dead_letter(letter, as_invalid(error), number, index=index))
+        return actions
+
+    def _receive_with_care(self, frame: bytes, now: int, output: Output) -> None:
+        for action in self._taken_apart(frame, now):
+            if isinstance(action, Deliver):
+                output.write(action.topic, action.key, action.value, action.headers, now)
+            elif isinstance(action, DeadLetter):
+                output.dead_letter(action, now)
+            else:
+                output.skip(action)
+
+    def _taken_apart(self, frame: bytes, now: int) -> list[Action]:
+        """What becomes of a frame: of each of its events, where there are several."""
+        try:
+            opened = self._opened(frame, now)
+        except Exception as error:
+            return [self._dead_letter(frame, as_invalid(error), None)]
+        if isinstance(opened, Skip):
+            return [self._skip(opened)]
+        own: set[tuple[str, int]] = set()
+        return [self._take(frame, each, now, own) for each in opened]
+
+    def _take(self, frame: bytes, opened: Opened, now: int, own: set[tuple[str, int]]) -> Action:
+        """What becomes of one event; `own` are the numbers that this very frame has brought."""
+        number, key = opened.sequence, ""
+        try:
             if number is None:
                 return self._event(opened, None, self._trace_id(None))
             key = self._key_of(opened) if self._per_key else ""
-            if not self._ledger(key).is_new(number):
-                return self._skip(DUPLICATE)
-            action: Action = self._event(opened, number, self._trace_id(number, key))
-        except Invalid as invalid:
-            action = self._dead_letter(frame, invalid, number, key)
+            ledger = self._ledger(key)
+            is_shared = opened.index > 0 and (key, number) in own
+            if not is_shared and (skip := self._seen(ledger, number, opened, now)):
+                return self._skip(skip)
+            trace = self._trace_id(number, key, opened.index)
+            action: Action = self._event(opened, number, trace)
+        except Exception as error:
+            letter = opened.alone() if opened.alone else frame
+            invalid = as_invalid(error)
+            action = self._dead_letter(letter, invalid, number, key, opened.index)
         if number is not None and (key or not self._per_key):
             # A bad frame has come too: its number is not missing.
-            self._ledger(key).observe(number, now)
+            time = action.event_time if isinstance(action, Deliver) else None
+            self._observe(self._ledger(key), number, opened, now, time or "")
+            own.add((key, number))
         return action
+
+    def _seen(self, ledger: Ledger, number: int, opened: Opened, now: int) -> Skip | None:
+        """Why an event is dropped for its number; None when it is to be taken."""
+        if ledger.high is None or number > ledger.high:
+            return None
+        is_new = ledger.is_new(number)
+        if is_new and number >= ledger.low:
+            return None
+        seen = judge_seen(ledger, number, hash(opened.data), self._time_of(opened))
+        if seen is Seen.RESTART:
+            ledger.start_anew(number, now)
+            return None
+        if is_new:
+            return None
+        if seen is Seen.CONFLICT:
+            ledger.conflicts += 1
+            return CONFLICT
+        return DUPLICATE
+
+    def _observe(
+        self, ledger: Ledger, number: int, opened: Opened, now: int, event_time: str
+    ) -> None:
+        ledger.observe(number, now)
+        ledger.remember(number, hash(opened.data))
+        is_canonical = len(event_time) == 27 and event_time[-1] == "Z"
+        time = event_time if is_canonical else self._time_of(opened)
+        if time > ledger.newest:
+            ledger.newest = time
+
+    def _time_of(self, opened: Opened) -> str:
+        """An event's own time in canonical form; empty where it has none."""
+        route = self._routes.get(opened.event)
+        try:
+            return times.normalise(route.time(route.decode(opened.data))) if route else ""
+        except Exception:
+            return ""
 
     def _ledger(self, key: str) -> Ledger:
         return self.keyed.setdefault(key, Ledger()) if self._per_key else self.ledger
@@ -236,13 +330,10 @@ class Session:
         self._now, self._received = now, times.from_micros(now)
         self._ingested = "ingested_at", self._received.encode()
 
-    def _opened(self, frame: bytes) -> Opened | Skip:
-        """A frame as an event that is not checked yet, or why there is none in it."""
+    def _opened(self, frame: bytes, now: int = 0) -> list[Opened] | Skip:
+        """A frame's events before they are checked, or why there is none in it."""
         if self._mapper is not None:
-            mapped = self._mapper.apply(decoded(check_utf8(frame)))
-            if mapped is None:
-                return UNMAPPED
-            return Opened(mapped.event, mapped.data, mapped.sequence, refusal=mapped.refusal)
+            return self._mapped(self._mapper, decoded(check_utf8(frame)), now)
         try:
             frame.decode()
             envelope = self._open(frame)
@@ -251,7 +342,27 @@ class Session:
         if envelope.event_type is msgspec.UNSET:
             return HANDSHAKE
         data = bytes(envelope.data)
-        return Opened(envelope.event_type, data, envelope.sequence, envelope.timestamp)
+        return [Opened(envelope.event_type, data, envelope.sequence, envelope.timestamp)]
+
+    def _mapped(self, mapper: Mapper, frame: Any, now: int) -> list[Opened] | Skip:
+        events = mapper.apply(frame)
+        if events:
+            return [
+                Opened(
+                    each.event,
+                    each.data,
+                    each.sequence,
+                    refusal=each.refusal,
+                    index=each.index,
+                    alone=each.alone,
+                )
+                for each in events
+            ]
+        number = mapper.number(frame)
+        if now and number is not None and not self._per_key:
+            # Numbers of the whole feed count what no mapping is for, too.
+            self.ledger.observe(number, now)
+        return UNMAPPED if events is None else EMPTY
 
     def _skip(self, skip: Skip) -> Skip:
         self.skipped[skip.why] += 1
@@ -296,10 +407,16 @@ class Session:
         return Deliver(route.topic, str(key).encode(), data, headers, time)
 
     def _dead_letter(
-        self, frame: bytes, invalid: Invalid, sequence: int | None, key: str = ""
+        self,
+        frame: bytes,
+        invalid: Invalid,
+        sequence: int | None,
+        key: str = "",
+        index: int = 0,
     ) -> DeadLetter:
         self.dead[invalid.reason] += 1
-        trace = self._trace_id(sequence, key)
+        self.newest_dead = f"{invalid.reason.value}: {invalid.detail[:200]}"
+        trace = self._trace_id(sequence, key, index)
         headers: Headers = [
             ("reason", invalid.reason.value),
             ("detail", invalid.detail.encode("utf-8", "replace")[:1024]),
@@ -313,10 +430,10 @@ class Session:
             headers.append(("key", key.encode("utf-8", "replace")))
         return DeadLetter(frame, headers, invalid.reason, invalid.detail, trace)
 
-    def _trace_id(self, sequence: int | None, key: str = "") -> bytes:
+    def _trace_id(self, sequence: int | None, key: str = "", index: int = 0) -> bytes:
         if sequence is None:
             self._unnumbered += 1
             return self._unnumbered_trace % self._unnumbered
-        if self._per_key:
-            return keyed_trace(self._stream, key, sequence)
+        if self._per_key or index:
+            return keyed_trace(self._stream, key, sequence, index)
         return self._numbered_trace % sequence

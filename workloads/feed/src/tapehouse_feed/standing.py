@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 from confluent_kafka import KafkaException
+from tapehouse_tape.times import from_micros
 
 from tapehouse_feed.config import FeedConfig, FilesSource, WebSocketSource
 from tapehouse_feed.continuity import Ledger, Replay, resumed
@@ -127,7 +128,8 @@ class Standing:
         # What a crash tore is fetched again in any case, what the source left out only if wanted.
         high = stand.high if stand else 0
         self.replay = Replay(floor=0 if self._config.continuity.backfill else high)
-        self.replay.begin(ledger)
+        if self._config.continuity.backfill or not isinstance(self._config.source, WebSocketSource):
+            self.replay.begin(ledger)
         extra = {
             "cursor": cursor.sequence,
             "keys": len(cursor.keys),
@@ -217,6 +219,13 @@ class Standing:
 
 
 def _resumed(stand: Stand | None, later: set[int], now: int) -> Ledger:
+    """The ledger to go on from; events of before it have times of before `now`."""
+    ledger = _ledger(stand, later, now)
+    ledger.newest = from_micros(now)
+    return ledger
+
+
+def _ledger(stand: Stand | None, later: set[int], now: int) -> Ledger:
     if stand is None:
         if not later:
             return Ledger()

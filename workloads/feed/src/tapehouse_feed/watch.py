@@ -1,9 +1,10 @@
-"""What must be known outside: gaps that stay open, silence, back-pressure; told when it turns."""
+"""The state that the operator sees: problems, gaps, silence, back-pressure; reported on change."""
 
 import logging
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import msgspec
 from tapehouse_tape.times import from_micros
@@ -13,11 +14,11 @@ from tapehouse_feed.continuity import Gap, Ledger
 GRACE = 1_000_000
 """Microseconds in which a missing number may still come by itself."""
 PAUSED = 10.0
-"""Seconds of stopped reading that are worth a word outside."""
+"""Seconds of stopped reading after which it is reported."""
 SHOWN = 20
-"""Gaps that are told one by one, of the open and of the closed ones; all are counted."""
+"""Gaps listed one by one, of the open and of the closed ones; all are counted."""
 AGAIN = 30.0
-"""Seconds between words that only tell other numbers."""
+"""Seconds between reports in which only numbers differ."""
 
 log = logging.getLogger("tapehouse.bridge")
 
@@ -42,6 +43,41 @@ class ClosedGap(msgspec.Struct, frozen=True, rename="camel"):
     by: str
 
 
+class RestartedCount(msgspec.Struct, frozen=True, rename="camel"):
+    """The source counted anew from `to` after `after`."""
+
+    key: str
+    after: int
+    to: int
+    at: str
+
+
+class Account(msgspec.Struct, frozen=True, rename="camel"):
+    """What has become of every frame since the bridge started, an element of a list as one.
+
+    `frames` = `events` + `dead_letters` + all of `left_out`.
+    """
+
+    frames: int = 0
+    events: int = 0
+    dead_letters: int = 0
+    left_out: dict[str, int] = {}
+    newest_dead_letter: str = ""
+
+    @property
+    def nothing_mapped(self) -> bool:
+        """Whether frames came, and no rule of the mapping was for any of them."""
+        unmapped = self.left_out.get("unmapped", 0)
+        known = self.left_out.get("duplicate", 0)
+        return unmapped > 0 and not (self.events or self.dead_letters or known)
+
+    @property
+    def differences(self) -> tuple[bool, bool, bool]:
+        """What is not as declared: reported at once when it begins."""
+        conflicts = bool(self.left_out.get("conflict"))
+        return bool(self.dead_letters), self.nothing_mapped, conflicts
+
+
 class Report(msgspec.Struct, frozen=True, rename="camel"):
     """The state of a feed, as the operator reads it in a ConfigMap."""
 
@@ -55,11 +91,27 @@ class Report(msgspec.Struct, frozen=True, rename="camel"):
     """Why reading is stopped, empty while it goes on."""
     gaps: tuple[OpenGap, ...] = ()
     closed: tuple[ClosedGap, ...] = ()
+    problem: str = ""
+    """Why the source brings nothing, with a remedy; empty while it works."""
+    no_event: str = ""
+    """Why no event has ever come, with a remedy; empty once one has."""
+    account: Account | None = None
+    """What has become of the frames, where that is not as declared."""
+    restarts: tuple[RestartedCount, ...] = ()
 
     @property
-    def turn(self) -> tuple[bool, bool, str, str]:
-        """What is told at once when it changes."""
-        return bool(self.open_gaps), self.too_large, self.silent, self.held
+    def turn(self) -> tuple[Any, ...]:
+        """What is reported at once when it changes."""
+        return (
+            bool(self.open_gaps),
+            self.too_large,
+            self.silent,
+            self.held,
+            bool(self.problem),
+            self.no_event,
+            self.account and self.account.differences,
+            self.restarts,
+        )
 
 
 class Watch:
@@ -70,8 +122,9 @@ class Watch:
         self._open: set[tuple[str, int]] = set()
         """The ends of the gaps that have been logged: a gap filled in its middle is two."""
         self._closed: deque[ClosedGap] = deque(maxlen=SHOWN)
-        self._told: Report | None = None
-        self._told_at = 0.0
+        self._restarts: deque[RestartedCount] = deque(maxlen=SHOWN)
+        self._reported: Report | None = None
+        self._reported_at = 0.0
 
     def look(
         self,
@@ -81,8 +134,11 @@ class Watch:
         silent_since: int = 0,
         paused_since: float = 0.0,
         full: str = "",
+        problem: str = "",
+        no_event: str = "",
+        account: Account | None = None,
     ) -> Report | None:
-        """The state at `now` (µs since 1970), if it is to be told; None while it need not be.
+        """The state at `now` (µs since 1970), if it is to be reported, else None.
 
         `silent_since` is since when there has been a silence that is not normal (µs, 0: there is
         none), `paused_since` since when reading is stopped (UNIX seconds, 0: it is not), `full`
@@ -94,7 +150,7 @@ class Watch:
             for gap in ledger.gaps
             if gap.opened_at <= now - GRACE
         ]
-        self._take_note(gaps, ledgers)
+        self._log_changes(gaps, ledgers)
         report = Report(
             open_gaps=len(gaps),
             missing=sum(gap.size for _, gap in gaps),
@@ -104,10 +160,14 @@ class Watch:
             held=_held(now, paused_since, full),
             gaps=tuple(_shown(gaps)),
             closed=tuple(self._closed),
+            problem=problem,
+            no_event=no_event,
+            account=account if account and any(account.differences) else None,
+            restarts=tuple(self._restarts),
         )
-        return self._worth_telling(report)
+        return self._if_due(report)
 
-    def _take_note(self, gaps: list[tuple[str, Gap]], ledgers: Mapping[str, Ledger]) -> None:
+    def _log_changes(self, gaps: list[tuple[str, Gap]], ledgers: Mapping[str, Ledger]) -> None:
         fresh = [
             (key, gap)
             for key, gap in gaps
@@ -132,14 +192,19 @@ class Watch:
                     self._closed.append(closed)
                     log.info("gap closed", extra=msgspec.to_builtins(closed))
             ledger.filled.clear()
+            for restart in ledger.restarts:
+                restarted = RestartedCount(key, restart.after, restart.to, from_micros(restart.at))
+                self._restarts.append(restarted)
+                log.warning("source counts anew", extra=msgspec.to_builtins(restarted))
+            ledger.restarts.clear()
 
-    def _worth_telling(self, report: Report) -> Report | None:
-        told, now = self._told, time.monotonic()
-        if report == told:
+    def _if_due(self, report: Report) -> Report | None:
+        before, now = self._reported, time.monotonic()
+        if report == before:
             return None
-        if told and report.turn == told.turn and now - self._told_at < AGAIN:
+        if before and report.turn == before.turn and now - self._reported_at < AGAIN:
             return None
-        self._told, self._told_at = report, now
+        self._reported, self._reported_at = report, now
         return report
 
 
@@ -158,5 +223,5 @@ def _held(now: int, paused_since: float, full: str) -> str:
         return f"no more can wait on disk: {full}"
     if paused_since and now / 1e6 - paused_since >= PAUSED:
         since = from_micros(int(paused_since * 1e6))
-        return f"Kafka has not taken what was read by {since}"
+        return f"unacknowledged since {since}"
     return ""

@@ -28,6 +28,8 @@ class Reason(enum.StrEnum):
     RULE = "rule"
     BAD_TIMESTAMP = "bad-timestamp"
     TOO_LARGE = "too-large"
+    UNEXPECTED = "unexpected"
+    """The check itself failed: a fault of Tapehouse, which the detail names."""
 
 
 class Invalid(Exception):  # noqa: N818  (a verdict on data, not a fault of the program)

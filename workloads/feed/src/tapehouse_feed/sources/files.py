@@ -41,7 +41,9 @@ class Desk(Protocol):
     async def end(self) -> None:
         """Wait until every row is acknowledged, and remember that the file is complete."""
 
-    def receive_row(self, frame: bytes | Invalid, number: int, original: bytes, now: int) -> Action:
+    def receive_row(
+        self, frame: bytes | Invalid, number: int, original: bytes, now: int
+    ) -> list[Action]:
         """Take one row."""
 
 
@@ -62,6 +64,8 @@ class Files:
         self._stopping = asyncio.Event()
         self._seen: dict[str, tuple[int | None, Any]] = {}
         self.connected = False
+        self.problem = ""
+        """Why nothing can be read, with a remedy; empty while it works."""
         self.connections = 0
         """Files opened since the start."""
         self.disconnected_since = time.monotonic()
@@ -73,9 +77,10 @@ class Files:
             try:
                 for info in await asyncio.to_thread(_listed, filesystem, pattern):
                     await self._look_at(filesystem, info)
-                self.connected = True
+                self.connected, self.problem = True, ""
             except (OSError, pyarrow.ArrowException, ValueError) as error:
                 self.connected = False
+                self.problem = f"{self._source.path}: {error}; check spec.source.files"
                 extra = {"path": self._source.path, "error": str(error)}
                 log.warning("cannot read the files", extra=extra)
             await self._wait(LOOK if self._source.follow or not self.connected else None)
@@ -138,8 +143,9 @@ class Files:
                 frame = self._framer.frame(row)
             except Invalid as invalid:
                 frame = invalid
-            action = self._desk.receive_row(frame, number, row.original, time.time_ns() // 1000)
-            ahead = pace.ahead(action.event_time) if isinstance(action, Deliver) else 0.0
+            actions = self._desk.receive_row(frame, number, row.original, time.time_ns() // 1000)
+            newest = [each.event_time for each in actions if isinstance(each, Deliver)]
+            ahead = pace.ahead(newest[-1]) if newest else 0.0
             if ahead > 0:
                 await self._wait(ahead)
             elif number % BREATH == 0:

@@ -10,6 +10,10 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import picows
 
+from tapehouse_feed.config import Reply
+from tapehouse_feed.sources import problems
+from tapehouse_feed.sources.replies import Replies
+
 MAX_FRAME = 10 * 1024 * 1024
 """The largest frame taken, in bytes; a larger one closes the connection."""
 
@@ -19,8 +23,8 @@ TOGETHER = 100
 """Frames handed on at once, at most: so many are still in the processor's cache."""
 FIRST_WAIT = 0.1
 LONGEST_WAIT = 30.0
-GOOD = 2
-"""A connection that brought so many frames was a good one: the next is made at once."""
+LASTING = 60.0
+"""Seconds after which a connection counts as good without an event: the market was quiet."""
 
 _TEXT, _BINARY = picows.WSMsgType.TEXT, picows.WSMsgType.BINARY
 
@@ -28,7 +32,11 @@ log = logging.getLogger("tapehouse.bridge")
 
 
 class Receiver(Protocol):
-    """Who takes the frames."""
+    """Takes the frames."""
+
+    @property
+    def taken(self) -> int:
+        """Events taken since the start, with frames that still wait to be looked at."""
 
     def receive(self, frames: list[bytes], now: int) -> None:
         """Take frames read together at `now`, µs since 1970."""
@@ -48,18 +56,33 @@ class WebSocket:
         headers: Mapping[str, str] | None = None,
         subscribe: Sequence[str] = (),
         heartbeat: float = 20.0,
+        replies: Sequence[Reply] = (),
     ) -> None:
         self._url = url
         self._receiver = receiver
         self._headers = dict(headers or {})
         self._subscribe = subscribe
         self._heartbeat = heartbeat
+        self._replies = Replies(replies) if replies else None
         self._transport: picows.WSTransport | None = None
+        self.heartbeats = 0
+        """Frames that were the source's heartbeats, as `replies` declares them."""
         self._paused = False
         self._stopping = asyncio.Event()
         self.connections = 0
         """Connections made since the start."""
         self.disconnected_since: float = time.monotonic()
+        self._failed = ""
+        """Why the last connection was not made or brought no event."""
+        self._before = 0
+        """Events taken before the present connection."""
+
+    @property
+    def problem(self) -> str:
+        """Why the source brings nothing, with a remedy; empty while it brings events."""
+        if self.connected and self._receiver.taken > self._before:
+            return ""
+        return self._failed
 
     @property
     def connected(self) -> bool:
@@ -67,18 +90,18 @@ class WebSocket:
         return self._transport is not None
 
     async def run(self) -> None:
-        """Keep a connection until `stop`; never raises for what the other side does."""
+        """Keep a connection until `stop`; an exception of any kind ends one connection at most."""
         wait = FIRST_WAIT
         while not self._stopping.is_set():
             try:
-                if await self._converse() >= GOOD:
+                if await self._converse():
                     wait = FIRST_WAIT
-            except (OSError, picows.WSError, TimeoutError) as error:
-                why = str(error).splitlines()[0] if str(error) else type(error).__name__
-                log.warning(
-                    "no connection to the source",
-                    extra={"url": self._url, "error": why, "retry_in": round(wait, 2)},
-                )
+            except Exception as error:
+                self._failed = problems.of_attempt(self._url, error)
+                if not isinstance(error, (OSError, picows.WSError, ValueError)):
+                    log.exception("unexpected error while connecting")
+                extra = {"url": self._url, "error": self._failed, "retry_in": round(wait, 2)}
+                log.warning("no connection to the source", extra=extra)
             await self._pause_between(wait)
             wait = min(LONGEST_WAIT, wait * 2)
 
@@ -90,11 +113,13 @@ class WebSocket:
         except TimeoutError:
             return
 
-    async def _converse(self) -> int:
-        """One connection, until it is lost; how many frames it brought."""
+    async def _converse(self) -> bool:
+        """One connection, until it is lost; whether it was a good one: the next is made at once."""
         first = self._receiver.next_sequence()
-        transport, listener = await picows.ws_connect(
-            lambda: _Listener(self._receiver.receive),
+        # The first frames may be here before the call returns.
+        began, self._before = time.monotonic(), self._receiver.taken
+        transport, _ = await picows.ws_connect(
+            lambda: _Listener(self._receive, self._connected),
             asking_from(self._url, first),
             extra_headers=self._headers,
             max_frame_size=MAX_FRAME,
@@ -104,21 +129,53 @@ class WebSocket:
             auto_ping_idle_timeout=self._heartbeat,
             auto_ping_reply_timeout=self._heartbeat,
         )
+        log.info("connected", extra={"url": self._url, "from": first})
+        error = await self._until_disconnected(transport)
+        brought = self._receiver.taken > self._before
+        good = brought or time.monotonic() - began >= LASTING
+        why = problems.of_close(transport.close_handshake, error)
+        self._failed = "" if good and error is None else why
+        if not self._stopping.is_set():
+            log.warning("connection lost", extra={"url": self._url, "error": why})
+        return good and error is None
+
+    def _connected(self, transport: picows.WSTransport) -> None:
         self._transport = transport
         self.connections += 1
-        log.info("connected", extra={"url": self._url, "from": first})
+
+    async def _until_disconnected(self, transport: picows.WSTransport) -> Exception | None:
+        """Read until the connection ends; the exception that ended it, if one did."""
         try:
             if self._paused:
                 transport.underlying_transport.pause_reading()
             for text in self._subscribe:
                 transport.send(picows.WSMsgType.TEXT, text.encode())
             await transport.wait_disconnected()
+        except picows.WSProtocolError as error:
+            return error
+        except Exception as error:
+            log.exception("unexpected error while reading")
+            return error
         finally:
             self._transport = None
             self.disconnected_since = time.monotonic()
-            if not self._stopping.is_set():
-                log.warning("connection lost", extra={"url": self._url})
-        return listener.frames if isinstance(listener, _Listener) else 0
+        return None
+
+    def _receive(self, frames: list[bytes], now: int) -> None:
+        """Answer heartbeats at once; the rest is the receiver's."""
+        if self._replies is not None:
+            frames = [frame for frame in frames if not self._is_heartbeat(self._replies, frame)]
+        if frames:
+            self._receiver.receive(frames, now)
+
+    def _is_heartbeat(self, replies: Replies, frame: bytes) -> bool:
+        reply = replies.answer(frame)
+        if reply is None:
+            return False
+        self.heartbeats += 1
+        if reply and self._transport:
+            self._transport.send(picows.WSMsgType.TEXT, reply.encode())
+        return True
 
     def pause(self) -> None:
         """Stop reading the socket, so that the source feels it."""
@@ -152,12 +209,19 @@ class WebSocket:
 class _Listener(picows.WSListener):
     """One connection; hands on together what was read together."""
 
-    def __init__(self, receive: Callable[[list[bytes], int], None]) -> None:
+    def __init__(
+        self,
+        receive: Callable[[list[bytes], int], None],
+        connected: Callable[[picows.WSTransport], None],
+    ) -> None:
         self._receive = receive
+        self._connected = connected
         self._read: list[bytes] = []
         self._parts: list[bytes] = []
         self._size = 0
-        self.frames = 0
+
+    def on_ws_connected(self, transport: picows.WSTransport) -> None:
+        self._connected(transport)
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
         # Control frames are short, and asking for the kind costs as much as reading the frame.
@@ -175,7 +239,6 @@ class _Listener(picows.WSListener):
     def _hand_on(self) -> None:
         if frames := self._read:
             self._read = []
-            self.frames += len(frames)
             self._receive(frames, time.time_ns() // 1000)
 
     def _unusual(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
