@@ -166,6 +166,7 @@ async def _listen(
         headers=headers,
         subscribe=source.subscribe,
         heartbeat=feeds.seconds(source.heartbeat),
+        replies=source.replies,
     )
     reading = asyncio.create_task(socket.run())
     try:
@@ -173,8 +174,8 @@ async def _listen(
     except TimeoutError:
         if not socket.connections:
             raise LaptopError(
-                f"source.websocket.url: {source.url}: no connection within {timeout:g} s; "
-                "is the address right, and may this machine reach it?"
+                f"source.websocket.url: {source.url}: no connection within {timeout:g} s: "
+                f"{socket.problem}"
             ) from None
     finally:
         socket.stop()
