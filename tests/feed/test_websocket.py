@@ -268,7 +268,7 @@ async def test_binary_fragmented_and_huge_frames() -> None:
         await eventually(lambda: "exceeding max allowed size" in source.problem)
 
 
-async def test_a_count_that_starts_anew_is_recognised() -> None:
+async def test_a_count_that_starts_again_is_recognised() -> None:
     receiver = Receiver()
     frames = [trade(n) for n in (1, 2, 3, 5, 4, 6, 6, 9)]
     later = [trade(n, T=1_767_600_009_000 + n) for n in (1, 2, 3)]

@@ -354,7 +354,7 @@ def _continuous(report: Mapping[str, Any]) -> Iterator[Condition]:
 
 def _restart(restart: Mapping[str, Any]) -> str:
     where = f"{restart['key']}: " if restart["key"] else ""
-    return f"{where}the source counts anew from {restart['to']} after {restart['after']}"
+    return f"{where}the source counts again from {restart['to']} after {restart['after']}"
 
 
 def _range(gap: Mapping[str, Any]) -> str:

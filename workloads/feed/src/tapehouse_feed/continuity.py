@@ -37,7 +37,7 @@ class Filled(msgspec.Struct):
 
 
 class Restart(msgspec.Struct, frozen=True):
-    """The source counted anew from `to` after `after`, seen at `at` (µs since 1970)."""
+    """The source counted again from `to` after `after`, seen at `at` (µs since 1970)."""
 
     after: int
     to: int
@@ -72,7 +72,7 @@ class Ledger:
     conflicts: int = 0
     """Events dropped since the start because another event has their number."""
     restarts: list[Restart] = field(default_factory=list)
-    """Where the source counted anew, until the watch has logged it."""
+    """Where the source counted again, until the watch has logged it."""
 
     def is_new(self, number: int) -> bool:
         """Whether `number` has not been seen."""
@@ -104,7 +104,7 @@ class Ledger:
         if len(recent) > RECENT:
             del recent[next(iter(recent))]
 
-    def start_anew(self, number: int, now: int) -> None:
+    def start_again(self, number: int, now: int) -> None:
         """Take `number`, seen at `now`, as the first of a new count; open gaps are given up."""
         self.restarts.append(Restart(self.high or 0, number, now))
         self.lost += self.missing

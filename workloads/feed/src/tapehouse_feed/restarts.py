@@ -1,4 +1,4 @@
-"""Whether a sequence number that was seen before is a repetition, or the counter started anew."""
+"""Whether a sequence number that was seen before is a repetition, or the counter started again."""
 
 import enum
 
@@ -17,7 +17,7 @@ class Seen(enum.Enum):
     CONFLICT = enum.auto()
     """Another event under the same number; dropped, since its number cannot tell it apart."""
     RESTART = enum.auto()
-    """The source counts anew from this number."""
+    """The source counts again from this number."""
 
 
 def judge_seen(ledger: Ledger, number: int, digest: int, time: str) -> Seen:

@@ -296,7 +296,7 @@ class Session:
             return None
         seen = judge_seen(ledger, number, hash(opened.data), self._time_of(opened))
         if seen is Seen.RESTART:
-            ledger.start_anew(number, now)
+            ledger.start_again(number, now)
             return None
         if is_new:
             return None

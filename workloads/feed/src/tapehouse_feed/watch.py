@@ -44,7 +44,7 @@ class ClosedGap(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class RestartedCount(msgspec.Struct, frozen=True, rename="camel"):
-    """The source counted anew from `to` after `after`."""
+    """The source counted again from `to` after `after`."""
 
     key: str
     after: int
@@ -195,7 +195,7 @@ class Watch:
             for restart in ledger.restarts:
                 restarted = RestartedCount(key, restart.after, restart.to, from_micros(restart.at))
                 self._restarts.append(restarted)
-                log.warning("source counts anew", extra=msgspec.to_builtins(restarted))
+                log.warning("source counts again", extra=msgspec.to_builtins(restarted))
             ledger.restarts.clear()
 
     def _if_due(self, report: Report) -> Report | None:
