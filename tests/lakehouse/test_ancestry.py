@@ -10,7 +10,7 @@ from tapehouse_lakehouse.ancestry import (
     Commit,
     Hold,
     NeedHistory,
-    Reason,
+    PublishReason,
     TableView,
     ancestors,
     plan,
@@ -90,15 +90,15 @@ def test_a_compaction_repeats_its_checkpoint_and_is_preferred():
 
 def test_the_same_checkpoint_number_of_another_job_is_another_checkpoint():
     decision = decide(checkpointed(5, job="old"), checkpointed(5, job="new"))
-    assert decision == Hold(dict.fromkeys(["t0", "t1"], Reason.AWAITING_CHECKPOINT))
+    assert decision == Hold(dict.fromkeys(["t0", "t1"], PublishReason.AWAITING_CHECKPOINT))
 
 
 def test_a_table_without_the_branch_makes_all_wait():
-    assert decide(checkpointed(1), Table()) == Hold({"t1": Reason.AWAITING_CHECKPOINT})
+    assert decide(checkpointed(1), Table()) == Hold({"t1": PublishReason.AWAITING_CHECKPOINT})
 
 
 def test_a_table_the_catalog_lacks_is_named():
-    assert decide(checkpointed(1), None) == Hold({"t1": Reason.TABLE_MISSING})
+    assert decide(checkpointed(1), None) == Hold({"t1": PublishReason.TABLE_MISSING})
 
 
 def test_a_new_revision_is_followed_from_where_it_forked():
@@ -115,7 +115,7 @@ def test_a_new_revision_without_rows_readers_see_is_not_followed():
     table.refs["main"] = 2
     table.refs["rev-00002"] = 1
     table.commit("rev-00002", "k", 3)
-    assert decide(table, branch="rev-00002") == Hold({"t0": Reason.BRANCH_DIVERGED})
+    assert decide(table, branch="rev-00002") == Hold({"t0": PublishReason.BRANCH_DIVERGED})
 
 
 def test_a_direct_write_to_main_is_not_overwritten():
@@ -123,13 +123,13 @@ def test_a_direct_write_to_main_is_not_overwritten():
     table.refs["main"] = 1
     table.commit("main")
     table.commit(BRANCH, "j", 2)
-    assert decide(table) == Hold({"t0": Reason.DIRECT_WRITE})
+    assert decide(table) == Hold({"t0": PublishReason.DIRECT_WRITE})
 
 
 def test_a_main_set_back_by_hand_stays_back():
     table = checkpointed(1, 2, 3)
     table.refs["main"] = 1
-    assert decide(table, put={"t0": 2}) == Hold({"t0": Reason.DIRECT_WRITE})
+    assert decide(table, put={"t0": 2}) == Hold({"t0": PublishReason.DIRECT_WRITE})
     assert targets(decide(table, put={"t0": 1})) == {"t0": (1, 3)}
 
 
@@ -144,7 +144,7 @@ def test_unknown_ancestry_is_asked_for_and_expired_ancestry_is_told():
     table.refs["main"] = 1
     assert decide(table, whole=False) == NeedHistory(frozenset({"t0"}))
     del table.commits[2]
-    assert decide(table) == Hold({"t0": Reason.LINEAGE_BROKEN})
+    assert decide(table) == Hold({"t0": PublishReason.LINEAGE_BROKEN})
 
 
 def test_a_head_right_after_main_needs_no_history():
@@ -223,7 +223,7 @@ class Simulation:
         views = {str(i): t.view() for i, t in enumerate(self.tables)}
         decision = plan(self.branch, views, self.put)
         if not isinstance(decision, Advance):
-            assert set(decision.reasons.values()) == {Reason.AWAITING_CHECKPOINT}
+            assert set(decision.reasons.values()) == {PublishReason.AWAITING_CHECKPOINT}
             return
         for move in decision.moves[:upto]:
             table = self.tables[int(move.table)]

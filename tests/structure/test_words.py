@@ -59,7 +59,6 @@ MODULES = {
     "standing": "cursor_store",
 }
 UNCLEAN = (
-    "bench/",
     "cli/",
     "crds/",
     "docs/reference/",

@@ -11,7 +11,7 @@ from enum import StrEnum
 MAIN = "main"
 
 
-class Reason(StrEnum):
+class PublishReason(StrEnum):
     """Why a table's `main` points where it does; a closed set, shown to users."""
 
     PUBLISHED = "Published"
@@ -80,7 +80,7 @@ class Advance:
 class Hold:
     """No table may move."""
 
-    reasons: Mapping[str, Reason]
+    reasons: Mapping[str, PublishReason]
     """By table; the other tables of the job wait too."""
 
 
@@ -99,7 +99,7 @@ class _Path:
     """The branch from its head down to `main`, newest first."""
 
     commits: tuple[Commit, ...]
-    blocked: Reason | None = None
+    blocked: PublishReason | None = None
     unknown: bool = False
     marks: frozenset[tuple[str, int]] = field(default_factory=frozenset)
 
@@ -112,13 +112,15 @@ def plan(branch: str, views: Mapping[str, TableView | None], put: Mapping[str, i
         views: by table; None for a table the catalog does not have.
         put: the snapshot to which this process last moved `main`, by table, on this branch.
     """
-    absent = {t: Reason.TABLE_MISSING for t, view in views.items() if view is None}
+    absent = {t: PublishReason.TABLE_MISSING for t, view in views.items() if view is None}
     if absent:
         return Hold(absent)
     present = {t: view for t, view in views.items() if view is not None}
-    waiting = {t: Reason.AWAITING_CHECKPOINT for t, v in present.items() if branch not in v.refs}
+    waiting = {
+        t: PublishReason.AWAITING_CHECKPOINT for t, v in present.items() if branch not in v.refs
+    }
     if waiting:
-        return Hold(waiting)
+        return Hold(dict.fromkeys(waiting, PublishReason.AWAITING_CHECKPOINT))
     paths = {t: _path(branch, view, put.get(t)) for t, view in present.items()}
     if unknown := frozenset(t for t, path in paths.items() if path.unknown):
         return NeedHistory(unknown)
@@ -132,7 +134,9 @@ def _advance(views: Mapping[str, TableView], paths: Mapping[str, _Path]) -> Plan
     newest = {t: _first_mark(path) for t, path in paths.items()}
     pending = len(set(newest.values())) > 1
     if not shared:
-        fresh = {t: Reason.AWAITING_CHECKPOINT for t, view in views.items() if view.main is None}
+        fresh = {
+            t: PublishReason.AWAITING_CHECKPOINT for t, view in views.items() if view.main is None
+        }
         return Hold(fresh) if fresh else Advance(pending=pending)
     # Branches only grow, so every table has the shared checkpoints in the same order.
     lead = next(iter(paths.values()))
@@ -168,15 +172,15 @@ def _path(branch: str, view: TableView, put: int | None) -> _Path:
     if view.main is not None and not reached:
         return _Path((), blocked=_why_apart(view, ended))
     if put is not None and any(c.snapshot == put for c in chain[:-1]):
-        return _Path((), blocked=Reason.DIRECT_WRITE)
+        return _Path((), blocked=PublishReason.DIRECT_WRITE)
     return _Path(tuple(chain), marks=frozenset(c.mark for c in chain if c.mark))
 
 
-def _why_apart(view: TableView, ended: bool) -> Reason:
+def _why_apart(view: TableView, ended: bool) -> PublishReason:
     main = view.commits.get(view.main) if view.main is not None else None
     if main is not None and main.mark is None:
-        return Reason.DIRECT_WRITE
-    return Reason.BRANCH_DIVERGED if ended else Reason.LINEAGE_BROKEN
+        return PublishReason.DIRECT_WRITE
+    return PublishReason.BRANCH_DIVERGED if ended else PublishReason.LINEAGE_BROKEN
 
 
 def ancestors(view: TableView, head: int | None) -> Iterator[Commit]:

@@ -18,7 +18,7 @@ from tapehouse_lakehouse.ancestry import (
     Move,
     NeedHistory,
     Plan,
-    Reason,
+    PublishReason,
     TableView,
     plan,
 )
@@ -41,13 +41,19 @@ CHECK_STALL_AFTER = 2.0
 """Intervals without a commit after which the job's checkpoints are read."""
 
 _MESSAGES = {
-    Reason.PUBLISHED: "readers see this revision's checkpoints",
-    Reason.AWAITING_CHECKPOINT: "no checkpoint is on the branch yet",
-    Reason.TABLE_MISSING: "the catalog has no such table",
-    Reason.COMMIT_STALLED: "the job completes checkpoints that this table lacks",
-    Reason.BRANCH_DIVERGED: "the branch lacks rows that readers see: fork it from main's snapshot",
-    Reason.DIRECT_WRITE: "main was written by something else: it stays; set main back to go on",
-    Reason.LINEAGE_BROKEN: "snapshots between main and the branch were expired: set main by hand",
+    PublishReason.PUBLISHED: "readers see this revision's checkpoints",
+    PublishReason.AWAITING_CHECKPOINT: "no checkpoint is on the branch yet",
+    PublishReason.TABLE_MISSING: "the catalog has no such table",
+    PublishReason.COMMIT_STALLED: "the job completes checkpoints that this table lacks",
+    PublishReason.BRANCH_DIVERGED: (
+        "the branch lacks rows that readers see: fork it from main's snapshot"
+    ),
+    PublishReason.DIRECT_WRITE: (
+        "main was written by something else: it stays; set main back to go on"
+    ),
+    PublishReason.LINEAGE_BROKEN: (
+        "snapshots between main and the branch were expired: set main by hand"
+    ),
 }
 
 
@@ -177,7 +183,7 @@ class Publisher:
         if checkpoints.is_stalled(found, since, self._clock_ms(), 1000 * intent.interval):
             follow.restore = checkpoints.restorable(found, heads)
             log.error("%s completes checkpoints without committing them", intent.job)
-            self._report_reasons(follow, dict.fromkeys(intent.tables, Reason.COMMIT_STALLED))
+            self._report_reasons(follow, dict.fromkeys(intent.tables, PublishReason.COMMIT_STALLED))
 
     @staticmethod
     def _pause(follow: _Follow) -> float:
@@ -233,15 +239,15 @@ class Publisher:
                 self._show_published(follow.views.get(table), table)
         self._report_reasons(follow, reasons)
 
-    def _report_reasons(self, follow: _Follow, reasons: Mapping[str, Reason]) -> None:
+    def _report_reasons(self, follow: _Follow, reasons: Mapping[str, PublishReason]) -> None:
         intent = follow.intent
         for table in intent.tables:
-            reason = reasons.get(table, Reason.PUBLISHED)
+            reason = reasons.get(table, PublishReason.PUBLISHED)
             self._pending[table] = Published(
                 identifier=table,
                 revision=intent.revision,
                 branch=intent.branch,
-                ok=reason is Reason.PUBLISHED,
+                ok=reason is PublishReason.PUBLISHED,
                 reason=reason,
                 message=_MESSAGES[reason],
                 restore=follow.restore or "",
@@ -271,15 +277,19 @@ class Publisher:
             log.info("%s: %s on %s (%s)", table, result.reason, result.branch, result.message)
 
 
-def _reasons(follow: _Follow, decision: Plan, now: float) -> Mapping[str, Reason]:
+def _reasons(follow: _Follow, decision: Plan, now: float) -> Mapping[str, PublishReason]:
     """The reason of each table; measures how long tables lag behind their job."""
     tables = follow.intent.tables
     if isinstance(decision, NeedHistory):
-        return dict.fromkeys(tables, Reason.LINEAGE_BROKEN)
+        return dict.fromkeys(tables, PublishReason.LINEAGE_BROKEN)
     if isinstance(decision, Hold):
         follow.apart_since = None
-        blocked = {t: r for t, r in decision.reasons.items() if r is not Reason.AWAITING_CHECKPOINT}
-        return {t: decision.reasons.get(t, Reason.AWAITING_CHECKPOINT) for t in tables} | blocked
+        blocked = {
+            t: r for t, r in decision.reasons.items() if r is not PublishReason.AWAITING_CHECKPOINT
+        }
+        return {
+            t: decision.reasons.get(t, PublishReason.AWAITING_CHECKPOINT) for t in tables
+        } | blocked
     if not decision.pending or decision.moves:
         follow.apart_since = None
         return {}
@@ -287,7 +297,7 @@ def _reasons(follow: _Follow, decision: Plan, now: float) -> Mapping[str, Reason
     patience = STALLED_AFTER * (follow.intent.interval or DEFAULT_INTERVAL)
     if now - follow.apart_since < max(patience, LEAST_STALL):
         return {}
-    return dict.fromkeys(_behind(follow), Reason.COMMIT_STALLED)
+    return dict.fromkeys(_behind(follow), PublishReason.COMMIT_STALLED)
 
 
 def _head(view: TableView | None, branch: str) -> Commit | None:
