@@ -1,5 +1,6 @@
 """The command as a whole: its help, its examples, and how it fails."""
 
+import errno
 import json
 import os
 import shlex
@@ -114,6 +115,15 @@ def test_a_reader_that_goes_away_ends_a_command_without_a_word() -> None:
         os.close(write)
     assert done.stderr == ""
     assert done.returncode == 1
+
+
+def test_a_query_whose_reader_goes_away_is_silent_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ask(*_: object) -> None:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setattr("tapehouse_cli.data.sql.ask", ask)
+    result = CliRunner().invoke(main, ["sql", "SELECT 1"])
+    assert (result.exit_code, result.output) == (1, "")
 
 
 @pytest.mark.parametrize(

@@ -192,6 +192,7 @@ def test_what_is_planned_is_what_happens(case: str) -> None:
             if not case.startswith("a narrower"):
                 again = await plans(c, wanted)
                 assert {p.change for p in again} == {"none"}
+                assert list(lines(again)) == [f"Plan: {len(again)} none"]
 
     run_virtual(main())
 

@@ -55,6 +55,8 @@ def sql(
         raise click.UsageError("give QUERY or --file, not both")
     try:
         ask(file.read_text() if file else query, form, catalog, prefix, cluster)
+    except BrokenPipeError:
+        raise  # the reader of the output has enough; `main` ends quietly
     except (LaptopError, OSError) as error:
         raise click.ClickException(str(error)) from error
 
@@ -91,6 +93,8 @@ def sample(
         raise click.UsageError("give FEED, one that runs here, or --file, one that may not yet")
     try:
         show(feed, file, frames, raw, timeout, cluster)
+    except BrokenPipeError:
+        raise  # the reader of the output has enough; `main` ends quietly
     except (LaptopError, OSError) as error:
         raise click.ClickException(str(error)) from error
 
@@ -189,6 +193,8 @@ def test(
             settle=settle,
             timeout=timeout,
         )
+    except BrokenPipeError:
+        raise  # the reader of the output has enough; `main` ends quietly
     except (LaptopError, OSError) as error:
         raise click.ClickException(str(error)) from error
     if not same:

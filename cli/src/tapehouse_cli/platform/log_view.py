@@ -9,6 +9,8 @@ from tapehouse_laptop.components import read_components
 from tapehouse_laptop.errors import LaptopError
 from tapehouse_laptop.state import State
 
+from tapehouse_cli.names import no_such
+
 POLL_SECONDS = 0.5
 KINDS = {
     "component",
@@ -62,10 +64,8 @@ def find(state: State, name: str) -> list[Log]:
         found = [Log(label, path) for path, label in logs.items() if matches(label, wanted)]
         if found:
             return found
-    known = ", ".join(
-        sorted({label.split("/")[-2] if label.count("/") > 1 else label for label in logs.values()})
-    )
-    raise LaptopError(f"nothing named {name!r} has a log; there are: {known or 'none'}")
+    known = {label.split("/")[-2] if label.count("/") > 1 else label for label in logs.values()}
+    raise LaptopError(no_such("log", name, str(state.logs), known))
 
 
 def _label(state: State, path: Path) -> str:

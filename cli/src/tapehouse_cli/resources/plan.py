@@ -193,10 +193,12 @@ def _placed(document: Mapping[str, Any], namespace: str) -> dict[str, Any]:
 
 
 def lines(plans: Iterable[Plan]) -> Iterator[str]:
-    """The plans, and a line that sums them up."""
+    """The plans that change something, and a line that counts all of them."""
     plans = list(plans)
     for plan in plans:
-        yield from _lines(plan)
+        shown = list(_lines(plan))
+        if plan.change != "none" or len(shown) > 1:
+            yield from shown
     counts = {word: sum(p.change == word for p in plans) for word in CLASSES}
     yield "Plan: " + ", ".join(f"{n} {word}" for word, n in counts.items() if n)
 
