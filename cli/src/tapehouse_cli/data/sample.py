@@ -193,8 +193,11 @@ async def _read_files(
     except TimeoutError:
         if not files.connections:
             where = f"source.files.path: {source.path}"
-            raise LaptopError(f"{where}: no file there that can be read") from None
+            why = files.problem or "no file there that can be read"
+            raise LaptopError(f"{where}: {why}") from None
     finally:
+        if files.problem:
+            click.echo(files.problem, err=True)
         files.stop()
         await reading
 

@@ -3,6 +3,7 @@
 import datetime as dt
 import decimal
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -11,21 +12,31 @@ from tapehouse_tape.events import Invalid, Reason
 from tapehouse_tape.types import FLOATS, INTEGERS, Decimal, Primitive, Type
 
 UNITS = {"s": 1_000_000, "ms": 1_000, "us": 1}
+EARLIEST, LATEST = "1990-01-01T00:00:00Z", "2100-01-01T00:00:00Z"
+"""Numbers that make a time outside of these years were counted in another unit."""
+_PLAUSIBLE = range(times.to_micros(EARLIEST), times.to_micros(LATEST))
 _TRUTH = {"true": True, "false": False, "1": True, "0": False}
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII)
+_NOT_FINITE = re.compile(r"[+-]?(?:nan|inf|infinity)", re.IGNORECASE | re.ASCII)
+_LONGEST = 400
+"""Characters of a number, and its largest exponent: no declared type carries more."""
+_EXACT = decimal.Context(prec=10 * _LONGEST)
+"""Multiplies without rounding; the default context keeps 28 digits."""
+_INTEGERS = {"int": range(-(2**31), 2**31), "long": range(-(2**63), 2**63)}
+_LARGEST_FLOAT = {"float": 3.4028234663852886e38, "double": math.inf}
 Converter = Callable[[Any], Any]
 
 
 def converter(name: str, type_: Type, *, scale: decimal.Decimal, unit: str) -> Converter:
-    """What makes a value of `type_` from a foreign one; `name` is for the reasons of refusals.
+    """A function that makes a value of `type_` from a foreign one; it raises only `Invalid`.
 
-    `unit` is what a number for a time counts since 1970. Raises nothing; what it returns raises
-    `Invalid`.
+    `name` is the field that refusals name; `unit` is what a number for a time counts since 1970.
     """
     match type_:
         case Primitive(kind) if kind in INTEGERS:
-            return lambda value: int(_number(name, value, scale).to_integral_value())
+            return lambda value: _integer(name, kind, _number(name, value, scale))
         case Primitive(kind) if kind in FLOATS:
-            return lambda value: float(_number(name, value, scale))
+            return lambda value: _float(name, kind, _number(name, value, scale))
         case Decimal():
             return lambda value: str(_number(name, value, scale))
         case Primitive("timestamptz"):
@@ -33,7 +44,7 @@ def converter(name: str, type_: Type, *, scale: decimal.Decimal, unit: str) -> C
         case Primitive("boolean"):
             return lambda value: _boolean(name, value)
         case Primitive("string"):
-            return text
+            return lambda value: _string(name, value)
         case Primitive("date"):
             return lambda value: value.isoformat() if isinstance(value, dt.date) else value
     return lambda value: value
@@ -43,25 +54,68 @@ def text(value: Any) -> str:
     """A value as JSON writes it, texts without their quotes."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return str(value)
+    try:
+        return str(value)
+    except ValueError:  # an integer of thousands of digits
+        return hex(value)
+
+
+def _shown(value: Any) -> str:
+    """A value for a message, at a bounded length."""
+    shown = repr(value) if isinstance(value, str) else text(value)
+    return shown if len(shown) <= 64 else f"{shown[:64]}…"
+
+
+def _string(name: str, value: Any) -> str:
+    if isinstance(value, (dict, list)):
+        kind = "an object" if isinstance(value, dict) else "a list"
+        raise Invalid(Reason.WRONG_TYPE, f"{name}: expected text, found {kind}")
+    try:
+        if isinstance(value, bytes):
+            return value.decode()
+        written = text(value)
+        written.encode()
+    except (UnicodeDecodeError, UnicodeEncodeError) as error:
+        raise Invalid(Reason.NOT_UTF8, f"{name}: not text in UTF-8: {error.reason}") from None
+    return written
 
 
 def _number(name: str, value: Any, scale: decimal.Decimal) -> decimal.Decimal:
-    if isinstance(value, bool):
-        raise Invalid(Reason.WRONG_TYPE, f"{name}: {value!r} is not a number")
-    try:
-        number = decimal.Decimal(str(value).strip())
-    except decimal.InvalidOperation:
-        raise Invalid(Reason.WRONG_TYPE, f"{name}: {value!r} is not a number") from None
-    if not number.is_finite():
-        raise Invalid(Reason.RULE, f"{name}: {value!r} is not a finite number")
-    return number if scale == 1 else number * scale
+    written = str(value).strip() if not isinstance(value, (bool, int)) else text(value)
+    if isinstance(value, bool) or not _is_number(written):
+        if not isinstance(value, bool) and _NOT_FINITE.fullmatch(written):
+            raise Invalid(Reason.RULE, f"{name}: {_shown(value)} is not a finite number")
+        raise Invalid(Reason.WRONG_TYPE, f"{name}: {_shown(value)} is not a number")
+    number = decimal.Decimal(written)
+    if abs(number.adjusted()) > _LONGEST:
+        raise Invalid(Reason.WRONG_TYPE, f"{name}: {_shown(value)} has too large an exponent")
+    return number if scale == 1 else _EXACT.multiply(number, scale)
+
+
+def _is_number(written: str) -> bool:
+    return len(written) <= _LONGEST and _NUMBER.fullmatch(written) is not None
+
+
+def _integer(name: str, kind: str, number: decimal.Decimal) -> int:
+    whole = int(number)
+    if whole != number:
+        raise Invalid(Reason.WRONG_TYPE, f"{name}: {_shown(number)} is not a whole number")
+    if whole not in _INTEGERS[kind]:
+        raise Invalid(Reason.WRONG_TYPE, f"{name}: {_shown(number)} does not fit {kind}")
+    return whole
+
+
+def _float(name: str, kind: str, number: decimal.Decimal) -> float:
+    value = float(number)
+    if abs(value) > _LARGEST_FLOAT[kind] or math.isinf(value):
+        raise Invalid(Reason.RULE, f"{name}: {_shown(number)} does not fit {kind}")
+    return value
 
 
 def _boolean(name: str, value: Any) -> bool:
     truth = _TRUTH.get(text(value).strip().lower())
     if truth is None:
-        raise Invalid(Reason.WRONG_TYPE, f"{name}: {value!r} is neither true nor false")
+        raise Invalid(Reason.WRONG_TYPE, f"{name}: {_shown(value)} is neither true nor false")
     return truth
 
 
@@ -71,9 +125,14 @@ def _time(name: str, value: Any, unit: str) -> str:
             aware = value if value.tzinfo else value.replace(tzinfo=dt.UTC)
             return times.normalise(aware.isoformat())
         if unit == "iso":
-            return times.normalise(str(value))
+            return times.normalise(text(value))
         number = _number(name, value, decimal.Decimal(1))
-        micros = number / 1_000 if unit == "ns" else number * UNITS[unit]
-        return times.from_micros(math.floor(micros))
+        micros = math.floor(number / 1_000 if unit == "ns" else number * UNITS[unit])
+        if micros not in _PLAUSIBLE:
+            raise ValueError(
+                f"{_shown(value)} {unit} since 1970 is not between {EARLIEST[:4]} and "
+                f"{LATEST[:4]}; is the unit right?"
+            )
+        return times.from_micros(micros)
     except (ValueError, OverflowError) as error:
         raise Invalid(Reason.BAD_TIMESTAMP, f"{name}: {error}") from None

@@ -3,15 +3,11 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
-from fnmatch import fnmatch
 from hashlib import blake2b
-from pathlib import PurePosixPath
 from typing import Any, BinaryIO, Protocol
 
+import msgspec
 import pyarrow
-from pyarrow import fs
-from tapehouse_tape import times
 from tapehouse_tape.events import Event, Invalid
 
 from tapehouse_feed.config import ConfigError, FilesSource
@@ -19,18 +15,35 @@ from tapehouse_feed.continuity import Ledger
 from tapehouse_feed.cursor import Version
 from tapehouse_feed.session import Action, Deliver
 from tapehouse_feed.sources import rows
+from tapehouse_feed.sources.listing import digests, listed, located
+from tapehouse_feed.sources.pace import Pace
 
 LOOK = 2.0
 """Seconds between looks for new files."""
 BREATH = 200
 """Rows after which others get their turn."""
-CHUNK = 1 << 20
+REST = 10.0
+"""Seconds without growth after which a last line without an end is taken as it is."""
+REMEMBERED = 600.0
+"""Seconds for which a loss is shown."""
 
 log = logging.getLogger("tapehouse.bridge")
 
 
+_Signature = tuple[int | None, Any]
+
+
+class _Refused(msgspec.Struct):
+    """A file that cannot be read."""
+
+    signature: _Signature
+    why: str
+    is_content: bool
+    """Whether it stays so until the file changes."""
+
+
 class Desk(Protocol):
-    """Who takes the rows and knows what is written already."""
+    """Takes the rows and knows what is written already."""
 
     def version(self, path: str) -> Version | None:
         """What was last read of a file."""
@@ -62,28 +75,79 @@ class Files:
         self._room = asyncio.Event()
         self._room.set()
         self._stopping = asyncio.Event()
-        self._seen: dict[str, tuple[int | None, Any]] = {}
+        self._seen: dict[str, _Signature] = {}
+        self._tails: dict[str, tuple[_Signature, float]] = {}
+        """Files that end within a line: as they were, and since when."""
+        self._refused: dict[str, _Refused] = {}
+        self._reading: set[str] = set()
+        """Files that are not read to their end."""
+        self._lost: tuple[str, float] | None = None
+        """What was lost last, and when."""
+        self._unreachable = ""
         self.connected = False
-        self.problem = ""
-        """Why nothing can be read, with a remedy; empty while it works."""
         self.connections = 0
         """Files opened since the start."""
         self.disconnected_since = time.monotonic()
 
     async def run(self) -> None:
         """Read what is there; then wait for more where that is wanted, else for the end."""
-        filesystem, pattern = _located(self._source.path)
+        filesystem, pattern = located(self._source.path)
         while not self._stopping.is_set():
             try:
-                for info in await asyncio.to_thread(_listed, filesystem, pattern):
-                    await self._look_at(filesystem, info)
-                self.connected, self.problem = True, ""
+                found = await asyncio.to_thread(listed, filesystem, pattern)
             except (OSError, pyarrow.ArrowException, ValueError) as error:
                 self.connected = False
-                self.problem = f"{self._source.path}: {error}; check spec.source.files"
+                self._unreachable = f"{self._source.path}: {error}; check spec.source.files"
                 extra = {"path": self._source.path, "error": str(error)}
                 log.warning("cannot read the files", extra=extra)
-            await self._wait(LOOK if self._source.follow or not self.connected else None)
+            else:
+                self.connected, self._unreachable = True, ""
+                await self._look_at_all(filesystem, found)
+            await self._wait(LOOK if self._source.follow or self.problem else None)
+
+    @property
+    def problem(self) -> str:
+        """Why something is not read, with a remedy; empty while everything is."""
+        if self._unreachable:
+            return self._unreachable
+        if self._refused:
+            path, refused = next(iter(self._refused.items()))
+            more = f" (and {len(self._refused) - 1} more)" if len(self._refused) > 1 else ""
+            return f"cannot read {path}{more}: {refused.why}; replace or remove it"
+        if self._lost and time.monotonic() - self._lost[1] < REMEMBERED:
+            return self._lost[0]
+        return ""
+
+    async def _look_at_all(self, filesystem: Any, found: list[Any]) -> None:
+        """Look at each file; one that cannot be read does not keep the others waiting."""
+        present = {info.path for info in found}
+        # Removing a file that cannot be read is the remedy, not a loss.
+        self._reading -= self._refused.keys() - present
+        self._refused = {path: why for path, why in self._refused.items() if path in present}
+        for path in self._reading - present:
+            self._lose(path, "it was removed before it was read to its end")
+        for info in found:
+            if self._stopping.is_set():
+                return
+            try:
+                await self._look_at(filesystem, info)
+            except Exception as error:
+                self._refuse(info, error)
+
+    def _refuse(self, info: Any, error: Exception) -> None:
+        is_content = isinstance(error, ValueError) and not isinstance(error, OSError)
+        is_expected = is_content or isinstance(error, (OSError, pyarrow.ArrowException))
+        why = str(error) or type(error).__name__
+        before = self._refused.get(info.path)
+        if before is None or before.why != why:
+            extra = {"path": info.path, "error": why}
+            log.warning("cannot read a file", extra=extra, exc_info=not is_expected)
+        self._refused[info.path] = _Refused((info.size, info.mtime_ns), why, is_content)
+
+    def _lose(self, path: str, what: str) -> None:
+        self._reading.discard(path)
+        self._lost = f"{path}: {what}; the rows not read by then are lost", time.monotonic()
+        log.error("rows are lost", extra={"path": path, "error": what})
 
     async def _wait(self, seconds: float | None) -> None:
         try:
@@ -94,26 +158,49 @@ class Files:
     async def _look_at(self, filesystem: Any, info: Any) -> None:
         """Read a file, or the rest of it, if it is not what it was."""
         signature = info.size, info.mtime_ns
-        if self._stopping.is_set() or self._seen.get(info.path) == signature:
+        refused = self._refused.get(info.path)
+        if refused and refused.is_content and refused.signature == signature:
+            return
+        if self._seen.get(info.path) == signature:
             return
         known = self._desk.version(info.path)
-        version = await asyncio.to_thread(self._version, filesystem, info, known)
+        whole = not (self._lines and self._source.follow) or self._rested(info.path, signature)
+        version, total = await asyncio.to_thread(self._version, filesystem, info, known, whole)
+        if known and not known.complete and version.stream != known.stream and not refused:
+            self._lose(info.path, "it was replaced or cut before it was read to its end")
         if version is not known or not version.complete:
             await self._read(filesystem, info.path, version)
-        if not self._stopping.is_set():
-            self._seen[info.path] = signature
+        if self._stopping.is_set():
+            return
+        self._refused.pop(info.path, None)
+        if version.size < total:
+            if self._tails.get(info.path, ((), 0.0))[0] != signature:
+                self._tails[info.path] = signature, time.monotonic()
+            return
+        self._tails.pop(info.path, None)
+        self._seen[info.path] = signature
 
-    def _version(self, filesystem: Any, info: Any, known: Version | None) -> Version:
-        """What the file is now: the known one, that one grown, or something new."""
+    def _rested(self, path: str, signature: _Signature) -> bool:
+        """Whether a file that ends within a line has not grown for a while."""
+        then = self._tails.get(path)
+        return bool(then and then[0] == signature and time.monotonic() - then[1] >= REST)
+
+    def _version(
+        self, filesystem: Any, info: Any, known: Version | None, whole: bool
+    ) -> tuple[Version, int]:
+        """What the file is now - the known one, that one grown, or something new - and its size.
+
+        Without `whole` a last line without an end is left for later.
+        """
         with filesystem.open_input_stream(info.path) as stream:
-            whole_lines = self._lines and self._source.follow
-            size, digest, before = _digests(stream, known.size if known else 0, whole_lines)
-        if known and (size, digest) == (known.size, known.digest):
-            return known
-        if known and self._lines and before == known.digest:
-            return Version(size, digest, known.stream)
+            size, digest, before, total = digests(stream, known.size if known else 0, not whole)
+        if known and (before == known.digest if self._lines else digest == known.digest):
+            # Its last line may have been taken without an end: then `size` is less.
+            if size <= known.size:
+                return known, max(known.size, total) if total > known.size else known.size
+            return Version(size, digest, known.stream), total
         identity = f"{self._source.path}\0{info.path}\0{digest}".encode()
-        return Version(size, digest, blake2b(identity, digest_size=8).hexdigest())
+        return Version(size, digest, blake2b(identity, digest_size=8).hexdigest()), total
 
     @property
     def _lines(self) -> bool:
@@ -125,24 +212,23 @@ class Files:
         self.connections += 1
         self.connected = True
         log.info("reading", extra={"path": path, "from": (ledger.high or 0) + 1})
-        opened = filesystem.open_input_file(path)
-        with opened:
-            stream = rows.limited(opened, version.size) if self._lines else opened
+        self._reading.add(path)
+        # A stream is decompressed as the file's name says, as it was for its digest.
+        opened = filesystem.open_input_stream if self._lines else filesystem.open_input_file
+        with await asyncio.to_thread(opened, path) as file:
+            stream = rows.limited(file, version.size) if self._lines else file
             if not await self._send(stream, ledger):
                 return
         await self._desk.end()
+        self._reading.discard(path)
         log.info("read to the end", extra={"path": path, "rows": ledger.high})
 
     async def _send(self, stream: BinaryIO, ledger: Ledger) -> bool:
         """Send the rows that are not written yet; False when stopped before the end."""
-        pace = _Pace(self._source.speed)
+        pace = Pace(self._source.speed)
         first = ledger.gaps[0].first if ledger.gaps else (ledger.high or 0) + 1
         for number, row in rows.take_from(rows.rows(stream, self._source.format), first):
-            frame: bytes | Invalid
-            try:
-                frame = self._framer.frame(row)
-            except Invalid as invalid:
-                frame = invalid
+            frame = self._framer.frame(row)
             actions = self._desk.receive_row(frame, number, row.original, time.time_ns() // 1000)
             newest = [each.event_time for each in actions if isinstance(each, Deliver)]
             ahead = pace.ahead(newest[-1]) if newest else 0.0
@@ -170,76 +256,3 @@ class Files:
         """End after the row at hand."""
         self._stopping.set()
         self._room.set()
-
-
-class _Pace:
-    """Keeps to `speed` times the pace of the events' own times; 0 is no pace."""
-
-    def __init__(self, speed: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._speed = speed
-        self._clock = clock
-        self._started: tuple[float, int] | None = None
-
-    def ahead(self, event_time: str | None) -> float:
-        """Seconds to wait after an event of this time."""
-        if not self._speed or event_time is None:
-            return 0.0
-        moment = times.to_micros(event_time)
-        if self._started is None:
-            self._started = self._clock(), moment
-        began, first = self._started
-        return (moment - first) / 1e6 / self._speed - (self._clock() - began)
-
-
-def _located(path: str) -> tuple[Any, str]:
-    """The file system and the path or pattern in it."""
-    if "://" in path:
-        scheme, _, rest = path.partition("://")
-        root = rest.split("/", 1)[0]
-        filesystem, _ = fs.FileSystem.from_uri(f"{scheme}://{root}")
-        return filesystem, rest
-    return fs.LocalFileSystem(), path
-
-
-def _listed(filesystem: Any, pattern: str) -> list[Any]:
-    """Files that are meant: the file, all below a directory, or what a pattern matches."""
-    parts = PurePosixPath(pattern).parts
-    wild = next((i for i, part in enumerate(parts) if any(c in part for c in "*?[")), None)
-    if wild is None:
-        info = filesystem.get_file_info(pattern)
-        if info.type == fs.FileType.File:
-            return [info]
-        if info.type == fs.FileType.NotFound:
-            raise FileNotFoundError(f"{pattern}: there is no such file or directory")
-        base, accept = pattern, ""
-    else:
-        base, accept = str(PurePosixPath(*parts[:wild])), pattern
-    found = filesystem.get_file_info(fs.FileSelector(base, recursive=True, allow_not_found=True))
-    return sorted(
-        (
-            info
-            for info in found
-            if info.type == fs.FileType.File
-            and not info.base_name.startswith(".")
-            and (not accept or fnmatch(info.path, accept))
-        ),
-        key=lambda info: info.path,
-    )
-
-
-def _digests(stream: Any, before: int, whole_lines: bool) -> tuple[int, str, str]:
-    """Size and digest of a file and the digest of its first `before` bytes.
-
-    With `whole_lines` what follows the last line's end is left for later.
-    """
-    whole, early = blake2b(digest_size=16), blake2b(digest_size=16)
-    size, at, rest = 0, 0, b""
-    while chunk := stream.read(CHUNK):
-        early.update(chunk[: max(0, before - at)])
-        at += len(chunk)
-        rest += chunk
-        cut = rest.rfind(b"\n") + 1 if whole_lines else len(rest)
-        whole.update(rest[:cut])
-        size += cut
-        rest = rest[cut:]
-    return size, whole.hexdigest(), early.hexdigest()

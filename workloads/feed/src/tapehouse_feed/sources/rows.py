@@ -1,26 +1,23 @@
 """Rows of recorded files - CSV, JSON Lines, Parquet - and the frames they stand for."""
 
-import csv
 import io
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, BinaryIO
 
 import msgspec
-import pyarrow.parquet
 from tapehouse_tape.events import Event, Invalid, Reason
 from tapehouse_tape.types import ListOf, MapOf, StructOf, parse
 
+from tapehouse_feed.sources.csvrows import csv_rows
+from tapehouse_feed.sources.encodings import byte_lines
+from tapehouse_feed.sources.parquetrows import parquet_rows
+from tapehouse_feed.sources.row import Row
 from tapehouse_feed.values import Converter, converter
 
 FORMATS = ("csv", "jsonl", "parquet")
-
-
-class Row(msgspec.Struct, gc=False):
-    """One row: its bytes as they lie in the file, and its members if they are known already."""
-
-    original: bytes
-    members: Mapping[str, Any] | None = None
+log = logging.getLogger("tapehouse.bridge")
 
 
 def rows(stream: BinaryIO, format_: str) -> Iterator[Row]:
@@ -30,43 +27,14 @@ def rows(stream: BinaryIO, format_: str) -> Iterator[Row]:
     """
     if format_ == "jsonl":
         return _lines(stream)
-    return _csv(stream) if format_ == "csv" else _parquet(stream)
+    return csv_rows(stream) if format_ == "csv" else parquet_rows(stream)
 
 
 def _lines(stream: BinaryIO) -> Iterator[Row]:
-    for line in stream:
+    for line in byte_lines(stream):
         text = line.strip()
         if text:
             yield Row(text)
-
-
-def _csv(stream: BinaryIO) -> Iterator[Row]:
-    taken: list[bytes] = []
-
-    def lines() -> Iterator[str]:
-        for line in stream:
-            taken.append(line)
-            # What is not UTF-8 stays recognisable, so that the row can be refused whole.
-            yield line.decode("utf-8", "surrogateescape")
-
-    reader = csv.reader(lines())
-    header = [name.strip().removeprefix("\ufeff") for name in next(reader, [])]
-    taken.clear()
-    for cells in reader:
-        original = b"".join(taken).rstrip(b"\r\n")
-        taken.clear()
-        if cells:
-            members = dict(zip(header, cells, strict=False))
-            yield Row(original, {k: v for k, v in members.items() if v != ""})
-
-
-def _parquet(stream: BinaryIO) -> Iterator[Row]:
-    try:
-        for batch in pyarrow.parquet.ParquetFile(stream).iter_batches(batch_size=1_000):
-            for members in batch.to_pylist():
-                yield Row(msgspec.json.encode(members, enc_hook=str), members)
-    except pyarrow.ArrowException as error:
-        raise ValueError(f"not a Parquet file: {error}") from None
 
 
 class Framer:
@@ -77,15 +45,25 @@ class Framer:
         self._only = events[0].name if len(events) == 1 else None
         self._converters = {event.name: _converters(event) for event in events}
 
-    def frame(self, row: Row) -> bytes:
-        """The frame.
+    def frame(self, row: Row) -> bytes | Invalid:
+        """The frame, or why there is none; never raises."""
+        try:
+            return self._frame(row)
+        except Invalid as invalid:
+            return invalid
+        except Exception as error:
+            # A value of a kind not thought of: its row is refused, the file goes on.
+            log.exception("a row cannot be read")
+            detail = f"{type(error).__name__}: {error}"
+            return Invalid(Reason.WRONG_TYPE, detail[:500])
 
-        Raises `Invalid` when a cell cannot become its field's type.
-        """
+    def _frame(self, row: Row) -> bytes:
+        if row.refusal is not None:
+            raise row.refusal
         if row.members is None:
             return self._bare(row.original)
         if self._mapped:
-            return _encoded(row.members)
+            return _encoded({name: _text(name, value) for name, value in row.members.items()})
         members = dict(row.members)
         kind = members.pop("event_type", self._only)
         if kind is None:
@@ -111,6 +89,16 @@ class Framer:
         return b'{"event_type":%s,"data":%s}' % (msgspec.json.encode(self._only), line)
 
 
+def _text(name: str, value: Any) -> Any:
+    """Bytes of Parquet as the text they are; JSON would have them in base64."""
+    if not isinstance(value, bytes):
+        return value
+    try:
+        return value.decode()
+    except UnicodeDecodeError as error:
+        raise Invalid(Reason.NOT_UTF8, f"{name}: not text in UTF-8: {error.reason}") from None
+
+
 def _encoded(members: Mapping[str, Any]) -> bytes:
     try:
         return msgspec.json.encode(members, enc_hook=str)
@@ -134,7 +122,8 @@ def _nested(name: str, value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return msgspec.json.decode(value)
+        msgspec.json.decode(value, type=msgspec.Raw)
+        return msgspec.Raw(value.encode())
     except (ValueError, RecursionError) as error:
         raise Invalid(Reason.WRONG_TYPE, f"{name}: {value[:64]!r} is not JSON: {error}") from None
 
