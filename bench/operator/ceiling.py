@@ -10,9 +10,9 @@ import asyncio
 import sys
 from pathlib import Path
 
-from tapehouse_operator.backends.access import load_access
-from tapehouse_operator.backends.client import HttpKube
-from tapehouse_operator.backends.kube import Ref
+from tapehouse_kube.access import load_access
+from tapehouse_kube.client import HttpKube
+from tapehouse_kube.objects import Ref
 from tapehouse_operator.names import API_VERSION
 
 from bench.operator.recording import Template

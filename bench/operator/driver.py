@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from tapehouse_operator.backends.client import HttpKube
-from tapehouse_operator.backends.informer import Informer, Listener
-from tapehouse_operator.backends.kube import Body, Ref, Scope
+from tapehouse_kube.client import HttpKube
+from tapehouse_kube.informer import Informer, Listener
+from tapehouse_kube.objects import Body, Ref, Scope
 from tapehouse_operator.names import API_VERSION, LABEL_OWNER, owner_label
 
 from bench.operator.server import NAMESPACE

@@ -10,7 +10,7 @@ from pathlib import Path
 import aiohttp
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
-from tapehouse_operator.backends.access import Access
+from tapehouse_kube.access import Access
 
 WRITES = frozenset({"APPLY", "DELETE", "PATCH", "POST", "PUT"})
 OTHERS = frozenset({"leases", "customresourcedefinitions", "namespaces", ""})

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from tapehouse_operator.backends.kube import Body, Ref
+from tapehouse_kube.objects import Body, Ref
 from tapehouse_operator.names import SETTINGS
 from tapehouse_operator.shell.engine import Engine
 

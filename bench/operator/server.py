@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from tapehouse_kube.access import load_access
+from tapehouse_kube.client import HttpKube
+from tapehouse_kube.objects import Ref
 from tapehouse_laptop.components import Components
 from tapehouse_laptop.controlplane import binaries
 from tapehouse_laptop.controlplane.plane import ControlPlane
@@ -21,9 +24,6 @@ from tapehouse_laptop.services import Service
 from tapehouse_laptop.state import State
 from tapehouse_laptop.vendorcrds import manifests
 from tapehouse_operator.api.crd import crd
-from tapehouse_operator.backends.access import load_access
-from tapehouse_operator.backends.client import HttpKube
-from tapehouse_operator.backends.kube import Ref
 from tapehouse_operator.names import SETTINGS
 
 from bench.operator.workload import Trio

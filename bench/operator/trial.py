@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf
 
+from tapehouse_kube.access import load_access
 from tapehouse_laptop.net import Net
-from tapehouse_operator.backends.access import load_access
 
 from bench.operator.contenders import Contender, Setting
 from bench.operator.driver import Driver, Watched

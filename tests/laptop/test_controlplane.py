@@ -4,7 +4,7 @@ import asyncio
 import ssl
 
 import pytest
-from tapehouse_laptop.kubeaccess import Access
+from tapehouse_kube.access import Access, load_access
 from tapehouse_laptop.kubeapi import (
     CONFIG_MAPS,
     KAFKA_TOPICS,
@@ -65,8 +65,10 @@ async def test_an_account_may_do_only_what_it_was_granted(apiserver: ApiServer) 
     async with apiserver.client() as admin:
         ns = await namespace(admin, "rbac")
         token = await admin.token(Key(ns, "default"), 3600)
-    access = Access.load(apiserver.kubeconfig)
-    anonymous_tls = Access(access.server, _without_certificate(apiserver), token)
+    access = load_access(str(apiserver.kubeconfig))
+    anonymous_tls = Access(
+        access.server, _without_certificate(apiserver), lambda: f"Bearer {token}", "default"
+    )
     async with Kube(anonymous_tls) as kube:
         with pytest.raises(ApiError) as refused:
             await kube.list(PODS, ns)

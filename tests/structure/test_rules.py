@@ -14,6 +14,15 @@ OPERATOR = ROOT / "operator/src/tapehouse_operator"
 PURE = ("api", "emit", "kinds", "rollout.py", "reconcile.py")
 IMPURE = {"os", "socket", "subprocess", "httpx", "aiohttp", "time", "random", "secrets"}
 CLIENTS = {"kubernetes", "pyiceberg", "confluent_kafka"}
+KUBECONFIG = ("current-context", "load_kube_config", '["clusters"]')
+READERS = {
+    "workloads/kube/src/tapehouse_kube/access.py",
+    "workloads/feed/src/tapehouse_feed/report.py",  # must not load a client
+    "workloads/laptop/src/tapehouse_laptop/bootstrap.py",  # copies the cluster entry for Pods
+    "workloads/laptop/src/tapehouse_laptop/node/access.py",  # writes one for each Pod
+    "workloads/laptop/src/tapehouse_laptop/controlplane/pki.py",  # writes one
+}
+"""The modules that read or write a kubeconfig; this list may only get shorter."""
 WORKLOADS = ("tape", "feed", "lake", "lakehouse", "query")
 
 
@@ -64,6 +73,16 @@ def test_kopf_is_imported_in_one_module() -> None:
 def test_clients_live_in_backends() -> None:
     outside = (p for p in sources(OPERATOR) if p.relative_to(OPERATOR).parts[0] != "backends")
     assert offenders(outside, CLIENTS) == {}
+
+
+def test_a_kubeconfig_is_parsed_in_few_modules() -> None:
+    shipped = [path for path in ROOT.glob("**/src") if "." not in path.relative_to(ROOT).parts[0]]
+    found = {
+        p.relative_to(ROOT).as_posix()
+        for p in sources(*shipped)
+        if any(mark in p.read_text() for mark in KUBECONFIG)
+    }
+    assert found == READERS
 
 
 def test_kinds_do_not_know_each_other() -> None:

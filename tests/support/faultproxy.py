@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 import aiohttp
 import yarl
 from aiohttp import web
-from tapehouse_laptop.kubeaccess import Access
+from tapehouse_kube.access import Access
 
 from tests.support.calls import CUT, Answer, Call, Cut, Fault, parse, refusal
 
@@ -61,7 +61,7 @@ class FaultProxy:
 
     async def __aenter__(self) -> "FaultProxy":
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=self._upstream.tls, limit=0),
+            connector=aiohttp.TCPConnector(ssl=self._upstream.tls or False, limit=0),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=10),
             read_bufsize=2**18,
         )

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
-from tapehouse_operator.names import FIELD_MANAGER
+from tapehouse_kube.objects import FIELD_MANAGER
 
 FieldSet = dict[str, Any]
 Path = tuple[str, ...]

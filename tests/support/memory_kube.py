@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import orjson
-from tapehouse_operator.backends.kube import Body, Page, Ref, Scope, WatchEvent
-from tapehouse_operator.backends.store import reference
-from tapehouse_operator.errors import Rejected
+from tapehouse_kube.errors import Rejected
+from tapehouse_kube.objects import Body, Page, Ref, Scope, WatchEvent, reference
 
 from tests.support.memory_fields import apply_fields, conflicts, disown, field_set
 

@@ -10,9 +10,9 @@ import os
 from typing import Any
 
 import kopf
+from tapehouse_kube.access import load_access
+from tapehouse_kube.client import HttpKube
 from tapehouse_operator.api.base import parse
-from tapehouse_operator.backends.access import load_access
-from tapehouse_operator.backends.client import HttpKube
 from tapehouse_operator.children import add_ownership
 from tapehouse_operator.kinds.contract import Key, RevisionRef, Subject, World
 from tapehouse_operator.names import GROUP, VERSION

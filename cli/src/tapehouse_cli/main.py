@@ -5,9 +5,9 @@ import sys
 from typing import Any
 
 import click
+from tapehouse_kube.errors import Rejected, Unavailable
 from tapehouse_laptop.errors import LaptopError
 from tapehouse_operator.__main__ import main as operator
-from tapehouse_operator.errors import Rejected, Unavailable
 
 from tapehouse_cli.data import commands as data
 from tapehouse_cli.examples import add_examples

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import click
+from tapehouse_kube.errors import Unavailable
 from tapehouse_laptop.state import State
 from tapehouse_laptop.supervisor import Installation
-from tapehouse_operator.errors import Unavailable
 
 if TYPE_CHECKING:
-    from tapehouse_operator.backends.client import HttpKube
+    from tapehouse_kube.client import HttpKube
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -92,8 +92,8 @@ async def connected(target: Target) -> AsyncIterator[tuple["HttpKube", str]]:
         ValueError: the kubeconfig lacks the context.
         Unavailable: the API server does not answer.
     """
-    from tapehouse_operator.backends.access import load_access
-    from tapehouse_operator.backends.client import HttpKube
+    from tapehouse_kube.access import load_access
+    from tapehouse_kube.client import HttpKube
 
     kubeconfig = target.found_kubeconfig()
     access = load_access(kubeconfig, target.context)

@@ -12,8 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
-
-from tapehouse_operator.names import FIELD_MANAGER
+from tapehouse_kube.objects import FIELD_MANAGER
 
 Fields = Mapping[str, Any]
 

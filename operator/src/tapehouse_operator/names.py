@@ -12,7 +12,6 @@ GROUP = "tapehouse.dev"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
 CATEGORY = "tapehouse"
-FIELD_MANAGER = "tapehouse"
 
 LABEL_OWNER = f"{GROUP}/owner"
 """On every child: `<kind>.<name>` in lower case, the same with and without an owner reference."""

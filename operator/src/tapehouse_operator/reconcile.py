@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from tapehouse_kube.errors import Rejected, Unavailable
+
 from tapehouse_operator.api.base import DeletionPolicy, DriftPolicy, Reason
 from tapehouse_operator.children import add_ownership, drifted, outdated
 from tapehouse_operator.decision import AnyKind, Intent, Scene, decide, read_versions
 from tapehouse_operator.emit.core import ObjectKey, TableState
-from tapehouse_operator.errors import NotReady, Rejected, Unavailable
+from tapehouse_operator.errors import NotReady
 from tapehouse_operator.kinds.contract import Applied, Key, Observed, Refs, Subject, Verdict, World
 from tapehouse_operator.names import FINALIZER, LABEL_ROLE, SETTINGS
 from tapehouse_operator.notices import Notice, notices

@@ -10,7 +10,7 @@ import pytest
 from tapehouse_cli.resources.documents import read_documents
 from tapehouse_cli.resources.dry_run import Rehearsal
 from tapehouse_cli.resources.plan import Plan, lines, make_plans
-from tapehouse_operator.backends.kube import Body, Ref
+from tapehouse_kube.objects import Body, Ref
 from tapehouse_operator.emit.core import Table, TableState
 from tapehouse_operator.errors import NotReady
 from tapehouse_operator.kinds import KINDS

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from tapehouse_cli.resources.repair import repair
 from tapehouse_cli.resources.snapshot import Snapshot
-from tapehouse_operator.backends.kube import Body, Ref
+from tapehouse_kube.objects import Body, Ref
 from tapehouse_operator.kinds import KINDS
 from tapehouse_operator.kinds.contract import Key
 from tapehouse_operator.names import API_VERSION

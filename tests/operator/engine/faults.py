@@ -3,8 +3,8 @@
 import random
 from dataclasses import dataclass, field
 
-from tapehouse_operator.backends.kube import Ref, Scope
-from tapehouse_operator.errors import Rejected, Unavailable
+from tapehouse_kube.errors import Rejected, Unavailable
+from tapehouse_kube.objects import Ref, Scope
 
 CALLS = frozenset({"get", "apply", "merge", "delete"})
 

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tapehouse_kube.informer import Informer, Listener
+from tapehouse_kube.objects import Ref, Scope
 from tapehouse_operator.api.base import Reason
-from tapehouse_operator.backends.informer import Informer, Listener
-from tapehouse_operator.backends.kube import Ref, Scope
 from tapehouse_operator.emit.core import Table, TableState
 from tapehouse_operator.errors import NotReady
 from tapehouse_operator.names import API_VERSION, SETTINGS

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tapehouse_operator.backends.kube import Ref
+from tapehouse_kube.objects import Ref
 from tapehouse_operator.names import SETTINGS
 
 from tests.operator.engine.faults import CrashAt

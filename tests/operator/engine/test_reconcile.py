@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-from tapehouse_operator.backends.kube import Ref, Scope, WatchEvent
+from tapehouse_kube.objects import Ref, Scope, WatchEvent
 from tapehouse_operator.kinds.contract import Key
 from tapehouse_operator.names import FINALIZER, LABEL_OWNER, SETTINGS
 

@@ -8,8 +8,8 @@ import random
 from typing import Any
 
 import pytest
-from tapehouse_operator.backends.kube import Ref
-from tapehouse_operator.errors import Rejected, Unavailable
+from tapehouse_kube.errors import Rejected, Unavailable
+from tapehouse_kube.objects import Ref
 from tapehouse_operator.names import LABEL_OWNER, SETTINGS
 
 from tests.operator.engine.faults import Weather

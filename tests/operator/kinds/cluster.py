@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tapehouse_operator.backends.informer import Informer, Listener
-from tapehouse_operator.backends.kube import Ref, Scope
+from tapehouse_kube.informer import Informer, Listener
+from tapehouse_kube.objects import Ref, Scope
 from tapehouse_operator.decision import AnyKind
 from tapehouse_operator.emit.core import Table, TableState
 from tapehouse_operator.emit.iceberg import OWNER_PROPERTY

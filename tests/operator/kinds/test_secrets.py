@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tapehouse_operator.backends.kube import Ref
+from tapehouse_kube.objects import Ref
 from tapehouse_operator.emit.rotation import Rotation, Used, rotation
 
 from tests.operator.engine.virtual import run_virtual

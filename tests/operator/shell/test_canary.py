@@ -5,8 +5,8 @@ import random
 from typing import Any
 
 import aiohttp
+from tapehouse_kube.objects import Ref
 from tapehouse_operator.backends.canary import PATIENCE, Canary, listen
-from tapehouse_operator.backends.kube import Ref
 from tapehouse_operator.shell.health import OLDEST, serve_health, troubles
 
 from tests.operator.engine.house import NS, house, widget

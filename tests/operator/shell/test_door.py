@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tapehouse_operator.backends.access import Access
+from tapehouse_kube.access import Access
 from tapehouse_operator.kinds.contract import Key
 from tapehouse_operator.names import API_VERSION
 from tapehouse_operator.shell import handlers

@@ -4,11 +4,12 @@ import asyncio
 import random
 
 import pytest
+from tapehouse_kube.access import load_access
+from tapehouse_kube.client import HttpKube
+from tapehouse_kube.errors import Unavailable
 from tapehouse_operator.backends import lease as module
-from tapehouse_operator.backends.access import load_access
-from tapehouse_operator.backends.client import HttpKube
 from tapehouse_operator.backends.lease import Lease
-from tapehouse_operator.errors import Fenced, Unavailable
+from tapehouse_operator.errors import Fenced
 
 from tests.support.controlplane import ApiServer
 

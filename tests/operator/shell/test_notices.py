@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from tapehouse_kube.errors import Rejected, Unavailable
+from tapehouse_kube.objects import Body, Ref
 from tapehouse_operator.api.base import ConditionType, Reason, condition
-from tapehouse_operator.backends.kube import Body, Ref
-from tapehouse_operator.errors import Rejected, Unavailable
 from tapehouse_operator.kinds.contract import ChildHealth, Key, Subject, Verdict
 from tapehouse_operator.notices import Notice, notices
 from tapehouse_operator.report import Cause, Report, compose

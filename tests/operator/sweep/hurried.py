@@ -6,9 +6,10 @@ that a fault that lasts minutes can be shown in seconds. With 1 it is the operat
 
 import sys
 
+from tapehouse_kube import client
 from tapehouse_operator import reconcile
 from tapehouse_operator.__main__ import main
-from tapehouse_operator.backends import client, lease
+from tapehouse_operator.backends import lease
 from tapehouse_operator.shell import handlers, recorder
 
 LEAST = 3.0

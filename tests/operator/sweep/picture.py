@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pyiceberg.catalog import load_catalog
+from tapehouse_kube.objects import FIELD_MANAGER
 from tapehouse_laptop.kubeapi import Kube, Manifest, Resource
-from tapehouse_operator.names import API_VERSION, FIELD_MANAGER, LABEL_OWNER
+from tapehouse_operator.names import API_VERSION, LABEL_OWNER
 
 from tests.operator.sweep.stories import CHILDREN, OURS
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from tapehouse_laptop.kubeaccess import Access
+from tapehouse_kube.access import Access, load_access
 from tapehouse_laptop.kubeapi import Kube, Resource
 from tapehouse_operator.kinds import KINDS
 from tapehouse_operator.shell.rbac import manifests
@@ -225,13 +225,13 @@ def give_rights(server: ApiServer) -> Access:
     config["contexts"][0]["context"] |= {"user": "operator", "namespace": HOME}
     path = server.directory / "sweep.kubeconfig"
     path.write_text(yaml.safe_dump(config))
-    return Access.load(path)
+    return load_access(str(path))
 
 
 def behind(proxy: FaultProxy, access: Access, directory: Path) -> Path:
     """A kubeconfig that leads to the proxy."""
     cluster = {"name": "proxy", "cluster": {"server": proxy.address}}
-    user = {"name": "operator", "user": {"token": access.token}}
+    user = {"name": "operator", "user": {"token": access.authorization().removeprefix("Bearer ")}}
     context = {"cluster": "proxy", "user": "operator", "namespace": HOME}
     config = {
         "apiVersion": "v1",

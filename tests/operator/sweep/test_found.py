@@ -2,10 +2,11 @@
 
 import asyncio
 
+from tapehouse_kube.errors import Rejected
+from tapehouse_kube.objects import Ref, Scope
 from tapehouse_operator.api.base import ConditionType, Reason, condition
-from tapehouse_operator.backends.kube import Ref, Scope
 from tapehouse_operator.emit.core import ObjectKey, TableState
-from tapehouse_operator.errors import Rejected, SpecError
+from tapehouse_operator.errors import SpecError
 from tapehouse_operator.kinds.contract import ChildHealth, Observed, Verdict
 from tapehouse_operator.names import LABEL_REVISION, SETTINGS
 from tapehouse_operator.report import Report, compose

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tapehouse_kube.client import REQUEST_TIMEOUT
 from tapehouse_laptop.kubeapi import Kube
-from tapehouse_operator.backends.client import REQUEST_TIMEOUT
 from tapehouse_operator.backends.lease import DURATION
 
 from tests.operator.sweep.rig import OperatorProcess, behind, give_rights, until

@@ -42,7 +42,7 @@ def secret(target: Target, name: str, key: str) -> str:
 
 
 async def _data(target: Target, kind: str, name: str) -> Mapping[str, str]:
-    from tapehouse_operator.backends.kube import Ref
+    from tapehouse_kube.objects import Ref
 
     async with connected(target) as (kube, namespace):
         body = await kube.get(Ref("v1", kind, namespace, name))

@@ -13,13 +13,13 @@ from typing import Any
 
 import click
 from rich.console import Console
+from tapehouse_kube.access import load_access
 from tapehouse_laptop import surroundings
 from tapehouse_laptop.errors import LaptopError
 from tapehouse_laptop.kubeapi import Kube
 from tapehouse_laptop.net import Net
 from tapehouse_laptop.state import State
 from tapehouse_laptop.supervisor import Installation
-from tapehouse_operator.backends.access import load_access
 
 from tapehouse_cli.platform import demo, endpoints, up
 from tapehouse_cli.platform import log_view as logview

@@ -12,15 +12,16 @@ from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from typing import Any
 
-from tapehouse_operator.backends.client import HttpKube
+from tapehouse_kube.client import HttpKube
+from tapehouse_kube.errors import Rejected, Unavailable
+from tapehouse_kube.objects import Body, Ref, reference
 from tapehouse_operator.backends.cluster import check_owner
-from tapehouse_operator.backends.kube import Body, Ref
-from tapehouse_operator.backends.store import reference
+from tapehouse_operator.backends.store import object_key
 from tapehouse_operator.decision import AnyKind
 from tapehouse_operator.emit.core import Column, ObjectKey, Table, TableState
 from tapehouse_operator.emit.iceberg import OWNER_PROPERTY
 from tapehouse_operator.emit.tables import TABLE_KEY
-from tapehouse_operator.errors import NotReady, Rejected, Unavailable
+from tapehouse_operator.errors import NotReady
 from tapehouse_operator.kinds.contract import Key, Observed, Subject
 from tapehouse_operator.names import API_VERSION, LABEL_OWNER, LABEL_ROLE
 from tapehouse_operator.ports import Catalog
@@ -168,12 +169,12 @@ class Rehearsal(Snapshot):
         if self._acting is None:
             return None
         objects = self.deeds[self._acting].objects
-        if ref.key not in objects:
+        if object_key(ref) not in objects:
             live = await self.kube.get(ref)
-            objects[ref.key] = Deed(live, live)
+            objects[object_key(ref)] = Deed(live, live)
             if live is not None and self._store.get(ref) is None:
                 self._store.put(live)
-        return objects[ref.key].before
+        return objects[object_key(ref)].before
 
     async def _dry_run(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
         """What the API server would make of it; who may not write is told without it."""
@@ -190,8 +191,8 @@ class Rehearsal(Snapshot):
         self._store.put({**body, "metadata": metadata})
 
     def _done(self, key: Key, ref: Ref, after: Body | None) -> None:
-        self.deeds[key].objects[ref.key].after = after
-        self._wake(ref.key, key)
+        self.deeds[key].objects[object_key(ref)].after = after
+        self._wake(object_key(ref), key)
 
     def _wake(self, at: ObjectKey, actor: Key) -> None:
         for key in self._lookers.get(at, set()) - {actor}:

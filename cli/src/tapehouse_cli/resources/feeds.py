@@ -93,7 +93,7 @@ def deadletters(verb: str, feed: str, options: tuple[str, ...], cluster: Target)
 
 
 async def _data(cluster: Target, kind: str, name: str, feed: str) -> Mapping[str, str]:
-    from tapehouse_operator.backends.kube import Ref, Scope
+    from tapehouse_kube.objects import Ref, Scope
     from tapehouse_operator.names import API_VERSION
 
     async with connected(cluster) as (kube, namespace):

@@ -6,8 +6,8 @@ from functools import partial
 from textwrap import shorten
 from typing import Any, NamedTuple
 
+from tapehouse_kube.objects import Body
 from tapehouse_operator.api.base import Phase
-from tapehouse_operator.backends.kube import Body
 from tapehouse_operator.emit import strimzi
 from tapehouse_operator.emit.health import by_condition
 from tapehouse_operator.kinds.contract import Key

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tapehouse_operator.backends.kube import Body
+from tapehouse_kube.objects import Body
 from tapehouse_operator.emit import flink
 from tapehouse_operator.emit.core import ObjectKey, Table, TableState
 from tapehouse_operator.emit.evolution import changes

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tapehouse_kube.errors import Rejected
+from tapehouse_kube.objects import Body, Ref
 from tapehouse_operator.api.base import parse
-from tapehouse_operator.backends.kube import Body, Ref
 from tapehouse_operator.emit.core import ObjectKey
-from tapehouse_operator.errors import Rejected, SpecError
+from tapehouse_operator.errors import SpecError
 from tapehouse_operator.kinds.contract import Key
 from tapehouse_operator.names import API_VERSION
 from tapehouse_operator.ports import Catalog

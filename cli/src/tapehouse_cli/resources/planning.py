@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tapehouse_operator.backends.client import HttpKube
+from tapehouse_kube.client import HttpKube
 from tapehouse_operator.emit.core import ObjectKey, Table, TableState
 from tapehouse_operator.errors import NotReady
 from tapehouse_operator.kinds import KINDS

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from tapehouse_operator.backends.kube import Ref
+from tapehouse_kube.objects import Ref
 from tapehouse_operator.emit.tables import PUBLISHED_KEY, STALLED, published_name
 from tapehouse_operator.kinds.contract import Key
 from tapehouse_operator.names import API_VERSION

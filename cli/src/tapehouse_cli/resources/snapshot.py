@@ -5,13 +5,14 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from tapehouse_kube.client import HttpKube
+from tapehouse_kube.errors import Rejected
+from tapehouse_kube.objects import Body, Ref, Scope
 from tapehouse_operator.api.base import parse
-from tapehouse_operator.backends.client import HttpKube
-from tapehouse_operator.backends.kube import Body, Ref, Scope
-from tapehouse_operator.backends.store import Store
+from tapehouse_operator.backends.store import Store, object_key
 from tapehouse_operator.decision import AnyKind
 from tapehouse_operator.emit.core import ObjectKey
-from tapehouse_operator.errors import Fenced, Rejected, SpecError
+from tapehouse_operator.errors import Fenced, SpecError
 from tapehouse_operator.kinds.contract import Key, Observed, Subject
 from tapehouse_operator.names import API_VERSION, LABEL_OWNER, SETTINGS, owner_label
 from tapehouse_operator.rollout import REVISION_API, REVISION_KIND
@@ -86,7 +87,7 @@ class Snapshot:
     def children(self, key: Key) -> Mapping[ObjectKey, Observed]:
         """See `ports.Backend`."""
         refs = self._store.owned(self.namespace, owner_label(key.kind, key.name))
-        entries = ((ref.key, self._store.get(ref)) for ref in sorted(refs))
+        entries = ((object_key(ref), self._store.get(ref)) for ref in sorted(refs))
         return {at: entry.observed() for at, entry in entries if entry is not None}
 
     def objects(self, api_version: str, kind: str) -> Iterator[tuple[str, Observed]]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from tapehouse_operator.backends.kube import Body, Ref
+from tapehouse_kube.objects import Body, Ref
 from tapehouse_operator.decision import AnyKind
 from tapehouse_operator.emit.core import ObjectKey
 from tapehouse_operator.kinds.contract import Key, RevisionRef, Subject

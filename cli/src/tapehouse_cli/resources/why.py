@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from tapehouse_operator.backends.kube import Ref
+from tapehouse_kube.objects import Ref
 from tapehouse_operator.kinds.contract import Key
 
 from tapehouse_cli.resources.graph import Graph, label

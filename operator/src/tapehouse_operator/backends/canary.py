@@ -5,8 +5,8 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tapehouse_operator.backends.informer import Informer, Listener
-from tapehouse_operator.backends.kube import Body, Kube, Ref, Scope
+from tapehouse_kube.informer import Informer, Listener
+from tapehouse_kube.objects import Body, Kube, Ref, Scope
 
 PATIENCE = 200.0
 """Seconds: longer than the silence after which a watch is taken for dead and begun again."""

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from tapehouse_kube.errors import Rejected
+from tapehouse_kube.informer import Informer, Listener
+from tapehouse_kube.objects import Body, Kube, Ref, Scope, reference
+
 from tapehouse_operator.backends.canary import Canary
-from tapehouse_operator.backends.informer import Informer, Listener
-from tapehouse_operator.backends.kube import Body, Kube, Ref, Scope
-from tapehouse_operator.backends.store import Entry, Store, reference
+from tapehouse_operator.backends.store import Entry, Store, object_key
 from tapehouse_operator.emit.core import ObjectKey
-from tapehouse_operator.errors import Rejected
 from tapehouse_operator.kinds.contract import Key, Observed, Subject
 from tapehouse_operator.names import API_VERSION, LABEL_OWNER, SETTINGS, owner_label
 
@@ -246,7 +247,7 @@ class ClusterBackend:
     def children(self, key: Key) -> Mapping[ObjectKey, Observed]:
         """See `ports.Backend`."""
         refs = self.store.owned(key.namespace, owner_label(key.kind, key.name))
-        entries = ((ref.key, self.store.get(ref)) for ref in refs)
+        entries = ((object_key(ref), self.store.get(ref)) for ref in refs)
         return {at: entry.observed() for at, entry in sorted(entries) if entry is not None}
 
     def claims(self, key: Key, wanted: frozenset[ObjectKey]) -> Mapping[ObjectKey, str]:
@@ -281,7 +282,7 @@ class ClusterBackend:
         unlooked = self._unlooked[key.namespace]
         if len(unlooked) > (key in unlooked):
             return None
-        return frozenset(_ref(other).key for other in self._dependents.get(_ref(key), ()))
+        return frozenset(object_key(_ref(other)) for other in self._dependents.get(_ref(key), ()))
 
     async def _known(self, ref: Ref) -> Entry | None:
         entry = self.store.get(ref)

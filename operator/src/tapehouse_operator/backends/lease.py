@@ -7,9 +7,11 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from tapehouse_operator.backends.client import REQUEST_TIMEOUT, HttpKube
-from tapehouse_operator.backends.kube import Body, Ref
-from tapehouse_operator.errors import Fenced, Rejected, Unavailable
+from tapehouse_kube.client import REQUEST_TIMEOUT, HttpKube
+from tapehouse_kube.errors import Rejected, Unavailable
+from tapehouse_kube.objects import Body, Ref
+
+from tapehouse_operator.errors import Fenced
 
 log = logging.getLogger(__name__)
 DURATION = 40.0

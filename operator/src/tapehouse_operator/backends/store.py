@@ -10,9 +10,10 @@ from typing import Any
 from zlib import compress, decompress
 
 import orjson
+from tapehouse_kube.objects import Body, Ref, reference
 
-from tapehouse_operator.backends.kube import Body, Ref
 from tapehouse_operator.drift import owned_fields
+from tapehouse_operator.emit.core import ObjectKey
 from tapehouse_operator.kinds.contract import Observed
 from tapehouse_operator.names import LABEL_OWNER
 
@@ -152,15 +153,9 @@ class Store:
                 del self._by_owner[ref.namespace, entry.owner]
 
 
-def reference(body: Body) -> Ref:
-    """What `body` is called."""
-    meta = body["metadata"]
-    return Ref(
-        intern(body["apiVersion"]),
-        intern(body["kind"]),
-        intern(meta.get("namespace", "")),
-        meta["name"],
-    )
+def object_key(ref: Ref) -> ObjectKey:
+    """The reference within its namespace."""
+    return ObjectKey(ref.api_version, ref.kind, ref.name)
 
 
 def _entry(body: Body) -> Entry:

@@ -6,19 +6,20 @@ import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
+from tapehouse_kube.errors import Rejected, Unavailable
+from tapehouse_kube.informer import BACKOFF
+from tapehouse_kube.objects import Body, Kube, Ref, Scope, reference
+from tapehouse_kube.queue import WakeQueue
+
 from tapehouse_operator.backends.cluster import ClusterBackend
-from tapehouse_operator.backends.informer import BACKOFF
-from tapehouse_operator.backends.kube import Body, Kube, Ref, Scope
-from tapehouse_operator.backends.store import reference
 from tapehouse_operator.decision import AnyKind
-from tapehouse_operator.errors import Fenced, Rejected, Unavailable
+from tapehouse_operator.errors import Fenced
 from tapehouse_operator.kinds.contract import Key, Subject
 from tapehouse_operator.names import API_VERSION
 from tapehouse_operator.notices import Notice
 from tapehouse_operator.ports import Catalog
 from tapehouse_operator.reconcile import Outcome, Reconciler
 from tapehouse_operator.shell.metrics import Metrics
-from tapehouse_operator.shell.queue import WakeQueue
 
 log = logging.getLogger(__name__)
 RELIST = 0.5

@@ -15,12 +15,12 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 import aiohttp
+from tapehouse_kube.access import Access
+from tapehouse_kube.client import SILENCE
+from tapehouse_kube.errors import Rejected, Unavailable
+from tapehouse_kube.objects import Scope
 
-from tapehouse_operator.backends.access import Access
-from tapehouse_operator.backends.client import SILENCE
-from tapehouse_operator.backends.kube import Scope
 from tapehouse_operator.decision import AnyKind
-from tapehouse_operator.errors import Rejected, Unavailable
 from tapehouse_operator.names import API_VERSION, GROUP, VERSION
 from tapehouse_operator.shell.ending import surely
 from tapehouse_operator.shell.engine import Engine

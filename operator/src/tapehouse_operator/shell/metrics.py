@@ -6,13 +6,13 @@ from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from tapehouse_kube.objects import Ref
+from tapehouse_kube.queue import WakeQueue
 
-from tapehouse_operator.backends.kube import Ref
 from tapehouse_operator.backends.store import Store
 from tapehouse_operator.kinds.contract import Key
 from tapehouse_operator.names import API_VERSION
 from tapehouse_operator.reconcile import Outcome
-from tapehouse_operator.shell.queue import WakeQueue
 
 RECONCILE_BUCKETS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30)
 READY_BUCKETS = (0.1, 0.3, 1, 3, 10, 30, 60, 120, 300, 600, 1800)
@@ -21,7 +21,7 @@ READY_BUCKETS = (0.1, 0.3, 1, 3, 10, 30, 60, 120, 300, 600, 1800)
 class Metrics:
     """The operator's own registry."""
 
-    def __init__(self, store: Store, queue: WakeQueue, calls: Mapping[str, int]) -> None:
+    def __init__(self, store: Store, queue: WakeQueue[Key], calls: Mapping[str, int]) -> None:
         self.registry = CollectorRegistry()
         self._since: dict[Key, tuple[int, float]] = {}
         self._duration = Histogram(

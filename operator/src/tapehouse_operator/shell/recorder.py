@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
-from tapehouse_operator.backends.kube import Body, Ref
-from tapehouse_operator.errors import Rejected, Unavailable
+from tapehouse_kube.errors import Rejected, Unavailable
+from tapehouse_kube.objects import Body, Ref
+
 from tapehouse_operator.kinds.contract import Key, Subject
 from tapehouse_operator.names import API_VERSION, GROUP, digest
 from tapehouse_operator.notices import Notice

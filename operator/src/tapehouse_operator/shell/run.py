@@ -10,9 +10,10 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 
-from tapehouse_operator.backends.access import load_access
+from tapehouse_kube.access import load_access
+from tapehouse_kube.client import HttpKube
+
 from tapehouse_operator.backends.canary import listen
-from tapehouse_operator.backends.client import HttpKube
 from tapehouse_operator.backends.lease import Lease
 from tapehouse_operator.backends.resync import CachedCatalog
 from tapehouse_operator.decision import AnyKind

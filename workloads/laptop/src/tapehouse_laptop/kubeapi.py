@@ -8,8 +8,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import aiohttp
-
-from tapehouse_laptop.kubeaccess import Access
+from tapehouse_kube.access import Access, load_access
 
 Manifest = dict[str, Any]
 
@@ -90,18 +89,16 @@ class Kube:
 
     def __init__(self, access: Access) -> None:
         self._access = access
-        headers = {"Authorization": f"Bearer {access.token}"} if access.token else {}
         self._session = aiohttp.ClientSession(
             base_url=access.server,
-            headers=headers,
-            connector=aiohttp.TCPConnector(ssl=access.tls, limit=32),
+            connector=aiohttp.TCPConnector(ssl=access.tls or False, limit=32),
             timeout=aiohttp.ClientTimeout(total=REQUEST_TIMEOUT),
         )
 
     @classmethod
     def connect(cls, kubeconfig: Path, context: str | None = None) -> "Kube":
         """A client for a kubeconfig; call it inside a running event loop."""
-        return cls(Access.load(kubeconfig, context))
+        return cls(load_access(str(kubeconfig), context or ""))
 
     async def __aenter__(self) -> Self:
         return self
@@ -134,7 +131,7 @@ class Kube:
             aiohttp.ClientError, TimeoutError: the server cannot be reached.
         """
         data = None if body is None else json.dumps(body).encode()
-        headers = {"Content-Type": content} if data is not None else {}
+        headers = self._headers() | ({"Content-Type": content} if data is not None else {})
         async with self._session.request(
             method, path, data=data, params=query, headers=headers
         ) as response:
@@ -142,6 +139,10 @@ class Kube:
             if response.status >= 400:
                 raise _error(response.status, text)
             return json.loads(text) if "json" in response.content_type else text
+
+    def _headers(self) -> dict[str, str]:
+        authorization = self._access.authorization()
+        return {"Authorization": authorization} if authorization else {}
 
     async def get(self, resource: Resource, key: Key) -> Manifest | None:
         """The object, or None when there is none."""
@@ -241,7 +242,7 @@ class Kube:
         } | ({"labelSelector": selector} if selector else {})
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=WATCH_SECONDS + 30)
         async with self._session.get(
-            resource.path(namespace), params=query, timeout=timeout
+            resource.path(namespace), params=query, headers=self._headers(), timeout=timeout
         ) as response:
             if response.status >= 400:
                 raise _error(response.status, await response.text())

@@ -122,7 +122,7 @@ class Keeper:
 
 
 def answers(
-    url: str, tls: Callable[[], ssl.SSLContext] | None = None
+    url: str, tls: Callable[[], ssl.SSLContext | None] | None = None
 ) -> Callable[[], Awaitable[bool]]:
     """A readiness question: does a GET of `url` give 200?"""
 
@@ -131,7 +131,7 @@ def answers(
         try:
             async with (
                 aiohttp.ClientSession(timeout=timeout) as session,
-                session.get(url, ssl=tls() if tls else True) as response,
+                session.get(url, ssl=(tls and tls()) or True) as response,
             ):
                 return response.status == 200
         except (aiohttp.ClientError, TimeoutError, OSError):

@@ -6,10 +6,11 @@ import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tapehouse_kube.access import load_access
+
 from tapehouse_laptop.components import Components
 from tapehouse_laptop.controlplane import pki
 from tapehouse_laptop.controlplane.binaries import Binaries
-from tapehouse_laptop.kubeaccess import Access
 from tapehouse_laptop.net import Net
 from tapehouse_laptop.services import Keeper, Service, answers, at_once
 from tapehouse_laptop.state import State, write_atomically
@@ -61,8 +62,8 @@ class ControlPlane:
     def _pki(self) -> pki.Pki:
         return pki.Pki(self.state.pki)
 
-    def _tls(self) -> ssl.SSLContext:
-        return Access.load(self.state.kubeconfig).tls
+    def _tls(self) -> ssl.SSLContext | None:
+        return load_access(str(self.state.kubeconfig)).tls
 
     async def start(self) -> None:
         """Start all four; returns when they are ready.

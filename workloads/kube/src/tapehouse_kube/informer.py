@@ -7,9 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tapehouse_operator.backends.kube import Body, Kube, Ref, Scope
-from tapehouse_operator.backends.store import reference
-from tapehouse_operator.errors import Rejected, Unavailable
+from tapehouse_kube.errors import Rejected, Unavailable
+from tapehouse_kube.objects import Body, Kube, Ref, Scope, reference
 
 log = logging.getLogger(__name__)
 BACKOFF = (0.2, 30.0)
@@ -18,7 +17,7 @@ BACKOFF = (0.2, 30.0)
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """Who is told."""
+    """The callbacks that receive changes."""
 
     seen: Callable[[Body], None]
     """An object as it is."""
@@ -58,7 +57,7 @@ class Informer:
         """Wait until everything has been listed once.
 
         Raises:
-            Unavailable: that does not work at the moment; nobody should be kept waiting for it.
+            Unavailable: the list fails at the moment; the caller should not wait for it.
         """
         await self._tried.wait()
         if not self.synced.is_set():

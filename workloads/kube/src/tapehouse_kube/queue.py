@@ -1,34 +1,35 @@
-"""Who is to be looked at next: one flag per key, N workers, back-off per key."""
+"""A work queue: one flag per key, N workers, back-off per key."""
 
 import asyncio
 import random
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Generic, TypeVar
 
-from tapehouse_operator.kinds.contract import Key
+K = TypeVar("K", bound=Hashable)
 
 BACKOFF = (0.1, 30.0)
 """Seconds before the first and at most before any later repetition."""
 
 
-class WakeQueue:
+class WakeQueue(Generic[K]):
     """Runs `work` for woken keys, never twice at once for the same key.
 
     A key woken many times before its turn has one turn; one woken during its turn has another.
     """
 
     def __init__(
-        self, work: Callable[[Key], Awaitable[None]], workers: int, rng: random.Random
+        self, work: Callable[[K], Awaitable[None]], workers: int, rng: random.Random
     ) -> None:
         self._work, self._count, self._random = work, workers, rng
-        self._ready: OrderedDict[Key, float] = OrderedDict()
-        self._busy: dict[Key, float] = {}
-        self._again: set[Key] = set()
-        self._failures: dict[Key, int] = {}
-        self._timers: dict[Key, asyncio.TimerHandle] = {}
+        self._ready: OrderedDict[K, float] = OrderedDict()
+        self._busy: dict[K, float] = {}
+        self._again: set[K] = set()
+        self._failures: dict[K, int] = {}
+        self._timers: dict[K, asyncio.TimerHandle] = {}
         self._arrived = asyncio.Event()
 
-    def wake(self, key: Key) -> None:
+    def wake(self, key: K) -> None:
         """Look at `key` as soon as a worker is free."""
         if timer := self._timers.pop(key, None):
             timer.cancel()
@@ -38,24 +39,24 @@ class WakeQueue:
             self._ready[key] = asyncio.get_running_loop().time()
             self._arrived.set()
 
-    def wake_after(self, key: Key, seconds: float) -> None:
+    def wake_after(self, key: K, seconds: float) -> None:
         """Look at `key` again in a while, unless something wakes it before."""
         if timer := self._timers.pop(key, None):
             timer.cancel()
         self._timers[key] = asyncio.get_running_loop().call_later(seconds, self.wake, key)
 
-    def retry(self, key: Key, at_least: float = 0.0) -> None:
+    def retry(self, key: K, at_least: float = 0.0) -> None:
         """Look at `key` again with back-off: twice as long each time it fails, jittered."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
         delay = min(BACKOFF[0] * 2.0 ** min(failures, 16), BACKOFF[1])
         self.wake_after(key, max(at_least, delay * self._random.uniform(0.5, 1.0)))
 
-    def settled(self, key: Key) -> None:
+    def settled(self, key: K) -> None:
         """It went well: the next failure starts from the shortest delay."""
         self._failures.pop(key, None)
 
-    def forget(self, key: Key) -> None:
+    def forget(self, key: K) -> None:
         """The key is no more."""
         self.settled(key)
         self._ready.pop(key, None)

@@ -16,7 +16,7 @@ SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """A server and the means to be let in."""
+    """An API server and the credentials for it."""
 
     server: str
     tls: ssl.SSLContext | None
@@ -38,7 +38,7 @@ def load_access(kubeconfig: str = "", context: str = "") -> Access:
     path = Path(explicit.split(os.pathsep)[0] or Path.home() / ".kube" / "config").expanduser()
     if not path.exists():
         hint = (
-            "set KUBECONFIG; `tapehouse info` tells that of a platform started with `tapehouse up`"
+            "set KUBECONFIG; `tapehouse info` prints it for a platform started with `tapehouse up`"
         )
         raise FileNotFoundError(f"no kubeconfig at {path}: {hint}")
     return _from_kubeconfig(path, context)
@@ -120,8 +120,8 @@ def _authorization(user: Mapping[str, Any], path: Path, context: str) -> Callabl
 
 
 def _by_plugin(path: Path, context: str) -> Callable[[], str]:
-    """Credential plugins are the client library's business; it is imported for them alone,
-    because it costs 60 MB."""
+    """The client library runs credential plugins; it is imported for them alone, because it
+    costs 60 MB."""
     from kubernetes import client, config
 
     settings = client.Configuration()

@@ -10,17 +10,16 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from tapehouse_operator.backends.access import Access
-from tapehouse_operator.backends.kube import Body, Page, Ref, Scope, WatchEvent
-from tapehouse_operator.errors import Rejected, Unavailable
-from tapehouse_operator.names import FIELD_MANAGER
+from tapehouse_kube.access import Access
+from tapehouse_kube.errors import Rejected, Unavailable
+from tapehouse_kube.objects import FIELD_MANAGER, Body, Page, Ref, Scope, WatchEvent
 
 PAGE_SIZE = 500
 REQUEST_TIMEOUT = 15.0
 """Seconds; the lease's fence counts on it."""
 WATCH_MINUTES = (5.0, 10.0)
 SILENCE = 150.0
-"""Seconds without a word, bookmarks included (about one a minute), after which a watch is dead."""
+"""Seconds without an event or bookmark (about one a minute) after which a watch is dead."""
 MAX_LINE = 8 * 2**20
 JSON = "application/json"
 METADATA = f"{JSON};as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
@@ -176,7 +175,7 @@ class HttpKube:
         content: str = JSON,
         accept: str = JSON,
     ) -> dict[str, Any]:
-        """One request. Whoever asked repeats it: the queue, with its own back-off and fence."""
+        """One request, sent once: the queue repeats it, with its own back-off and fence."""
         await self._wait_for_permission()
         self._count(verb)
         headers = self._headers(accept)

@@ -1,12 +1,14 @@
-"""What the operator needs of a Kubernetes API, whoever speaks it: HTTP or memory."""
+"""The words of a Kubernetes API client: objects, scopes, pages, watch events and its protocol."""
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from sys import intern
 from typing import Any, NamedTuple, Protocol
 
-from tapehouse_operator.emit.core import ObjectKey
-
 Body = Mapping[str, Any]
+
+FIELD_MANAGER = "tapehouse"
+"""The field manager of every write that names no other."""
 
 
 class Ref(NamedTuple):
@@ -16,11 +18,6 @@ class Ref(NamedTuple):
     kind: str
     namespace: str
     name: str
-
-    @property
-    def key(self) -> ObjectKey:
-        """The same within its namespace."""
-        return ObjectKey(self.api_version, self.kind, self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +54,17 @@ class WatchEvent:
 
     type: str
     object: Body
+
+
+def reference(body: Body) -> Ref:
+    """The reference of `body`."""
+    meta = body["metadata"]
+    return Ref(
+        intern(body["apiVersion"]),
+        intern(body["kind"]),
+        intern(meta.get("namespace", "")),
+        meta["name"],
+    )
 
 
 class Kube(Protocol):

@@ -3,8 +3,8 @@
 import asyncio
 import random
 
+from tapehouse_kube.queue import WakeQueue
 from tapehouse_operator.kinds.contract import Key
-from tapehouse_operator.shell.queue import WakeQueue
 
 from tests.operator.engine.virtual import run_virtual
 

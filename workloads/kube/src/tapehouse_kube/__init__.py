@@ -1,0 +1,1 @@
+"""The way to the Kubernetes API: access, client, informer and work queue."""
