@@ -14,7 +14,7 @@ GRADES = ((10.0, "CRITICAL"), (5.0, "HIGH"), (2.0, "MEDIUM"))
 
 
 def movements(trades: Iterable[dict[str, Any]]) -> list[Alert]:
-    """Against a baseline that is set anew after 300 s; 60 s of quiet after an alert."""
+    """Against a baseline that is set again after 300 s; 60 s of quiet after an alert."""
     baselines: dict[str, tuple[float, int]] = {}
     quiet: dict[str, int] = {}
     found = []

@@ -291,11 +291,11 @@ def _key(value: Any) -> Any:
 
 def plain(table: pa.Table) -> pa.Table:
     """Times as microseconds and dates as days since 1970."""
-    for place, field in enumerate(table.schema):
+    for index, field in enumerate(table.schema):
         if pa.types.is_timestamp(field.type):
-            table = table.set_column(place, field.name, table[field.name].cast("int64"))
+            table = table.set_column(index, field.name, table[field.name].cast("int64"))
         if pa.types.is_date(field.type):
-            table = table.set_column(place, field.name, table[field.name].cast("int32"))
+            table = table.set_column(index, field.name, table[field.name].cast("int32"))
     return table
 
 

@@ -129,10 +129,10 @@ def _id(rng: random.Random) -> str:
 
 
 def events(frames: Iterable[Frame], kind: str) -> list[Record]:
-    """The data of one kind's frames, each with its place in the order of arrival."""
+    """The data of one kind's frames, each with its index in the order of arrival."""
     return [
-        {**frame["data"], "arrival": place}
-        for place, frame in enumerate(frames)
+        {**frame["data"], "arrival": index}
+        for index, frame in enumerate(frames)
         if frame["event_type"] == kind
     ]
 
@@ -157,25 +157,25 @@ def faulty(frames: Sequence[Frame], seed: int) -> Faulty:
     withheld = set(rng.sample(sorted(late), len(late) // 2))
     span = _seconds(frames[-1], frames[0])
     per_second = len(frames) / span
-    places: list[tuple[float, bytes | Frame]] = []
-    for place, frame in enumerate(frames):
-        if place in withheld:
+    arrivals: list[tuple[float, bytes | Frame]] = []
+    for index, frame in enumerate(frames):
+        if index in withheld:
             continue
-        delay = rng.uniform(180, span / 2) * per_second if place in late else 0
-        places.append((place + delay, frame))
+        delay = rng.uniform(180, span / 2) * per_second if index in late else 0
+        arrivals.append((index + delay, frame))
         if rng.random() < 0.01:
-            places.append((place + delay + rng.choice([0, 0, 150]), frame))
+            arrivals.append((index + delay + rng.choice([0, 0, 150]), frame))
     malformed = [_malformed(rng, number) for number in range(len(frames) // 200)]
-    places += [(rng.uniform(0, len(frames)), line) for line in malformed]
-    places.sort(key=lambda each: each[0])
+    arrivals += [(rng.uniform(0, len(frames)), line) for line in malformed]
+    arrivals.sort(key=lambda each: each[0])
     arrived = {
-        frame["data"]["event_id"]: frame for _, frame in places if not isinstance(frame, bytes)
+        frame["data"]["event_id"]: frame for _, frame in arrivals if not isinstance(frame, bytes)
     }
     return Faulty(
-        lines=[each if isinstance(each, bytes) else line(each) for _, each in places],
+        lines=[each if isinstance(each, bytes) else line(each) for _, each in arrivals],
         malformed=malformed,
         arrived=list(arrived.values()),
-        withheld=[frames[place] for place in sorted(withheld)],
+        withheld=[frames[index] for index in sorted(withheld)],
     )
 
 
@@ -183,8 +183,8 @@ def _alone(frames: Sequence[Frame]) -> list[int]:
     """Trades that share their time with no other: which of those came first would change."""
     times = Counter(frame["data"]["timestamp"] for frame in frames)
     return [
-        place
-        for place, frame in enumerate(frames)
+        index
+        for index, frame in enumerate(frames)
         if frame["event_type"] == "TradeExecuted" and times[frame["data"]["timestamp"]] == 1
     ]
 

@@ -1,4 +1,4 @@
-"""Jobs in a row, and a table that is laid out anew while its job writes."""
+"""Jobs in a row, and a table that is repartitioned while its job writes."""
 
 from collections import Counter
 
@@ -61,7 +61,7 @@ def test_a_partition_that_changes_restarts_the_job_and_loses_nothing(
 
 
 def test_a_job_reads_what_another_job_wrote(platform: Platform, chained: None) -> None:
-    def told() -> bool:
+    def reported() -> bool:
         first = Counter((r["trade_id"], 2 * r["quantity"]) for r in rows(platform, f"test.{FIRST}"))
         found = Counter(
             (r["trade_id"], r["quantity"]) for r in rows(platform, "test.chained_again")
@@ -71,4 +71,4 @@ def test_a_job_reads_what_another_job_wrote(platform: Platform, chained: None) -
         assert first.keys() == found.keys()
         return True
 
-    eventually(told, 240, every=2)
+    eventually(reported, 240, every=2)

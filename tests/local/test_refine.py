@@ -140,11 +140,11 @@ def test_alerts_are_kept_and_told(platform: Platform, refined: dict[str, pa.Tabl
     seen = records(
         platform, "alerts.price-movement", lambda seen: {v["alert_id"] for _, v in seen} >= {*kept}
     )
-    told = {v["alert_id"]: v for _, v in seen}
+    alerts = {v["alert_id"]: v for _, v in seen}
     for name, row in kept.items():
         assert row["severity"] == severity(row["pct_change"])
         assert row["direction"] == ("UP" if row["pct_change"] > 0 else "DOWN")
-        assert told[name]["price"] == row["price"]
+        assert alerts[name]["price"] == row["price"]
 
 
 def severity(change: float) -> str:

@@ -119,15 +119,15 @@ def test_alerts_are_those_of_the_rules_across_the_restart(replay: Replay) -> Non
         assert wanted.keys() != {a["alert_id"] for a in [*rule(evening), *rule(night)]}, "to tell"
         kept = _of_friday(plain(replay.rows("gold.alerts")).to_pylist())
         _same_alerts(wanted, [a for a in kept if a["alert_type"] in _types(wanted)])
-        told = _told(replay, topic, len(wanted))
-        _same_alerts(wanted, list({a["alert_id"]: a for a in told}.values()))
+        alerts = _received(replay, topic, len(wanted))
+        _same_alerts(wanted, list({a["alert_id"]: a for a in alerts}.values()))
 
 
 def _types(wanted: dict[str, Any]) -> set[str]:
     return {alert["alert_type"] for alert in wanted.values()}
 
 
-def _told(replay: Replay, topic: str, count: int) -> list[dict[str, Any]]:
+def _received(replay: Replay, topic: str, count: int) -> list[dict[str, Any]]:
     found = records(
         replay.platform,
         f"{replayed.NAME}.alerts.{topic}",

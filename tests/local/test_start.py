@@ -10,7 +10,7 @@ from tests.local.platform import Platform, eventually
 
 pytestmark = pytest.mark.local
 ASKED = "Triggering a manual checkpoint for job"
-"""What Flink notes when somebody else than its timer wants a checkpoint."""
+"""What Flink notes when a client requests a checkpoint."""
 KIND = "flinkdeployment"
 
 

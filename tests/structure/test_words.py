@@ -66,7 +66,6 @@ UNCLEAN = (
     "tests/cli/",
     "tests/feed/",
     "tests/laptop/",
-    "tests/local/",
     "tests/operator/",
     "workloads/feed/",
     "workloads/laptop/",
