@@ -122,6 +122,12 @@ BAD = [
         "TradeFeed", {"spec.mapping.0.fields.price.scale": 0}, "spec.mapping[0].fields.price.scale"
     ),
     Bad("TradeFeed", {"spec.source.websocket.url": "http://x"}, "spec.source.websocket.url"),
+    Bad(
+        "TradeFeed",
+        {"spec.source.websocket.replies.0.match.text": "ping"},
+        "spec.source.websocket.replies[0].match",
+    ),
+    Bad("TradeFeed", {"spec.continuity.sequenceField": "a..b"}, "spec.continuity.sequenceField"),
     Bad("TradeFeed", {"spec.schema.compatibility": "BOTH"}, "spec.schema.compatibility"),
     Bad("TradeFeed", {"spec.deletionPolicy": "Orphan"}, "spec.deletionPolicy"),
     Bad("TradeFeed", {"spec.replicas": True}, "spec.replicas"),
