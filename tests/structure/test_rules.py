@@ -1,6 +1,7 @@
 """The rules of the house that import-linter and ruff do not hold."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -131,3 +132,12 @@ def test_the_operator_ships_neither_commands_nor_fakes() -> None:
     with_click = {p for p in modules if "click" in imported(OPERATOR / p)}
     assert with_click == {"__main__.py"}
     assert {p for p in modules if "memory" in p or "fake" in p} == set()
+
+
+ANY = 280
+"""Uses of `Any` allowed in the operator: it belongs at JSON's edges. Goal: 120; only lower it."""
+
+
+def test_the_operator_uses_any_within_its_budget() -> None:
+    found = sum(len(re.findall(r"\bAny\b", p.read_text())) for p in sources(OPERATOR))
+    assert found <= ANY, "read the document into a typed value where it enters the operator"

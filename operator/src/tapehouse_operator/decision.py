@@ -19,7 +19,7 @@ from tapehouse_operator.kinds.contract import (
     Subject,
     World,
 )
-from tapehouse_operator.report import REASONS, Cause
+from tapehouse_operator.report import Cause
 from tapehouse_operator.rollout import History, fingerprint, runnable_spec, step
 
 AnyKind = Kind[Any, Any]
@@ -108,7 +108,7 @@ def decide(scene: Scene) -> Intent:
         scene = _resolved(scene)
         return _newest(scene)
     except SpecError as e:
-        cause = Cause(REASONS[e.reason], str(e), stalled=True)
+        cause = Cause(e.reason, str(e), stalled=True)
         return replace(_fall_back(scene), acceptance=cause)
     except Unchecked as e:
         return replace(
@@ -119,7 +119,7 @@ def decide(scene: Scene) -> Intent:
             retry=e.retry,
         )
     except NotReady as e:
-        cause = Cause(REASONS[e.reason], e.message)
+        cause = Cause(e.reason, e.message)
         retry = cause.reason in UNANNOUNCED
         if scene.versions.settled:
             return Intent(obstacle=cause, retry=retry)

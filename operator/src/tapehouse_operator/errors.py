@@ -2,19 +2,20 @@
 
 from dataclasses import dataclass
 
+from tapehouse_operator.reasons import Reason
+
 SHOWN = 200
 """Characters of a value that an error repeats: enough to find it."""
 
 
 @dataclass
 class SpecError(Exception):
-    """The spec is wrong and only its author can mend it.
+    """The spec is wrong and only its author can correct it.
 
     `Accepted` turns False with `reason`; the last accepted revision keeps running.
     """
 
-    reason: str
-    """A reason from `api.base.Reason`, CamelCase."""
+    reason: Reason
     path: str
     """The field, as in `spec.columns[2].type`."""
     value: object
@@ -33,9 +34,9 @@ class SpecError(Exception):
 
 @dataclass
 class NotReady(Exception):  # noqa: N818
-    """Something the resource needs is not there yet; it comes back when that changes."""
+    """An object that the resource needs does not exist yet; a reconcile follows when it does."""
 
-    reason: str
+    reason: Reason
     message: str
 
     __hash__ = Exception.__hash__

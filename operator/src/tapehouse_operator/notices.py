@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tapehouse_operator.api.base import ABNORMAL, ConditionType, Reason
-from tapehouse_operator.api.reasons import EventReason
+from tapehouse_operator.reasons import EventReason
 
 Status = Mapping[str, Any]
 Told = Mapping[str, Any]

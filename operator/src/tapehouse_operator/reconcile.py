@@ -20,7 +20,7 @@ from tapehouse_operator.kinds.contract import Applied, Key, Observed, Refs, Subj
 from tapehouse_operator.names import FINALIZER, LABEL_ROLE, SETTINGS
 from tapehouse_operator.notices import Notice, notices
 from tapehouse_operator.ports import Backend, Catalog
-from tapehouse_operator.report import REASONS, Cause, Report, compose, difference, is_ready
+from tapehouse_operator.report import Cause, Report, compose, difference, is_ready
 from tapehouse_operator.rollout import (
     REVISION_API,
     REVISION_KIND,
@@ -200,7 +200,7 @@ class Reconciler:
             drift = await self._apply(scene.subject, intent, live)
             await self._prune(scene, intent, live)
         except NotReady as e:
-            obstacle, retry = Cause(REASONS[e.reason], e.message), True
+            obstacle, retry = Cause(e.reason, e.message), True
         except Rejected as e:
             if e.is_stale:
                 raise

@@ -9,8 +9,6 @@ from tapehouse_operator.kinds.contract import ChildHealth, Verdict
 
 MESSAGE_LIMIT = 1024
 """Characters; the API server refuses a whole status for one text that is too long."""
-REASONS = {reason.value: reason for reason in Reason}
-"""The closed set, by its words."""
 STANDARD = (
     ConditionType.ACCEPTED,
     ConditionType.READY,
@@ -118,7 +116,7 @@ def _blame(report: Report) -> Cause | None:
         return Cause(Reason.SUSPENDED, Reason.SUSPENDED.doc)
     for one in report.verdict.conditions:
         if one.counts and one.status != "True":
-            return Cause(REASONS[one.reason], one.message or f"{one.type} is {one.status}")
+            return Cause(Reason.of(one.reason), one.message or f"{one.type} is {one.status}")
     unready = [child for child in report.verdict.children if not child.ready]
     return Cause(Reason.CHILDREN_NOT_READY, _waiting_for(unready)) if unready else None
 

@@ -15,6 +15,7 @@ from tapehouse_operator.emit.core import Table, TableState
 from tapehouse_operator.errors import NotReady
 from tapehouse_operator.kinds import KINDS
 from tapehouse_operator.names import API_VERSION, canonical
+from tapehouse_operator.reasons import Reason
 
 from tests.operator.engine.virtual import run_virtual
 from tests.operator.kinds.cluster import NS, Cluster, cluster
@@ -53,7 +54,7 @@ class Silence:
     """A catalog that does not answer."""
 
     async def state(self, identifier: str) -> TableState:
-        raise NotReady("CatalogUnavailable", "silence")
+        raise NotReady(Reason.CATALOG_UNAVAILABLE, "silence")
 
     async def ensure(self, table: Table) -> TableState:
         raise AssertionError("a plan writes nothing")

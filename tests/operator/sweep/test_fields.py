@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from tapehouse_operator.api.base import Reason, revisioned
 from tapehouse_operator.errors import NotReady, SpecError
-from tapehouse_operator.report import REASONS
 
 from tests.operator.kinds.worlds import ROOT, compiled, resource
 from tests.operator.sweep.fields import (
@@ -90,7 +89,7 @@ def test_every_change_is_refused_or_has_an_effect(kind: str) -> None:
             if isinstance(came, SpecError):
                 wrong += [f"{change} of {base.name}: {text}" for text in misses(came)]
             elif isinstance(came, NotReady):
-                assert came.reason in REASONS
+                assert isinstance(came.reason, Reason)
             elif meaning(body) != meaning(base.body):
                 accepted += 1
                 effects += came != outcome(base, base.body)

@@ -10,6 +10,7 @@ from tapehouse_operator.kinds import KINDS
 from tapehouse_operator.kinds.contract import Key
 from tapehouse_operator.names import API_VERSION, SETTINGS
 from tapehouse_operator.ports import Catalog
+from tapehouse_operator.reasons import Reason
 
 from tapehouse_cli.resources.dry_run import Rehearsal
 from tapehouse_cli.resources.plan import Plan, make_plans
@@ -69,12 +70,12 @@ class Nowhere:
 
     async def ensure(self, table: Table) -> TableState:
         """Never answers."""
-        raise NotReady("", "no catalog is named")
+        raise NotReady(Reason.CATALOG_UNAVAILABLE, "no catalog is named")
 
     async def state(self, identifier: str) -> TableState:
         """Never answers."""
-        raise NotReady("", "no catalog is named")
+        raise NotReady(Reason.CATALOG_UNAVAILABLE, "no catalog is named")
 
     async def drop(self, identifier: str, owner: str) -> None:
         """Never answers."""
-        raise NotReady("", "no catalog is named")
+        raise NotReady(Reason.CATALOG_UNAVAILABLE, "no catalog is named")

@@ -15,9 +15,9 @@ from pydantic import ConfigDict, Field
 from tapehouse_operator.api.change import Change, change_class, revisioned
 from tapehouse_operator.api.model import Model, Rule, Transition
 from tapehouse_operator.api.parse import parse
-from tapehouse_operator.api.reasons import ABNORMAL, ConditionType, Reason
 from tapehouse_operator.api.status import ChildStatus, Condition, Phase, Status, condition
 from tapehouse_operator.api.types import Boolean, Duration, Integer, duration, quantity
+from tapehouse_operator.reasons import ABNORMAL, ConditionType, Reason
 
 __all__ = [
     "ABNORMAL",

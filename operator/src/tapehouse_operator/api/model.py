@@ -9,7 +9,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from tapehouse_operator.api.change import declared
-from tapehouse_operator.api.reasons import Reason
+from tapehouse_operator.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)

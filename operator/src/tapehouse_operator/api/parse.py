@@ -8,8 +8,8 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from tapehouse_operator.api.reasons import Reason
 from tapehouse_operator.errors import SpecError
+from tapehouse_operator.reasons import Reason
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -7,8 +7,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import ConfigDict, Field
 
 from tapehouse_operator.api.model import Model
-from tapehouse_operator.api.reasons import ABNORMAL, ConditionType, Reason
 from tapehouse_operator.api.types import Boolean, Integer
+from tapehouse_operator.reasons import ABNORMAL, ConditionType, Reason
 
 MESSAGE_LIMIT = 32768
 """Characters, as in every Kubernetes API."""

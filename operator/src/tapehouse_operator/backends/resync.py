@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from tapehouse_operator.emit.core import Table, TableState
 from tapehouse_operator.errors import NotReady
 from tapehouse_operator.ports import Catalog
+from tapehouse_operator.reasons import Reason
 
 T = TypeVar("T")
 
@@ -41,7 +42,7 @@ class CachedCatalog:
         self._answers: dict[str, _Answer] = {}
         self._failures = 0
         self._closed_until = 0.0
-        self._error = NotReady("", "")
+        self._error = NotReady(Reason.CATALOG_UNAVAILABLE, "")
 
     async def ensure(self, table: Table) -> TableState:
         """See `ports.Catalog`."""

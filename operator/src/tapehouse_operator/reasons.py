@@ -16,6 +16,11 @@ class Documented(StrEnum):
         member.doc = doc
         return member
 
+    @classmethod
+    def of(cls, word: str) -> Self:
+        """The member that is spelt `word`."""
+        return next(member for member in cls if member.value == word)
+
 
 class ConditionType(Documented):
     """What `status.conditions[].type` may be."""
