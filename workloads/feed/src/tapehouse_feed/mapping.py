@@ -1,7 +1,8 @@
 """Foreign frames made into events, as `spec.mapping` declares."""
 
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,8 @@ _FIXED = ("quantity", "size")
 """Fields whose names end so are scaled by `quantityScale`."""
 Maker = Callable[[Any], Any]
 _numbers_as_they_came = msgspec.json.Encoder(decimal_format="number")
+_decode = msgspec.json.Decoder(float_hook=Decimal).decode
+"""Numbers keep their digits."""
 
 
 class Mapped(msgspec.Struct, gc=False):
@@ -99,7 +102,7 @@ class Mapper:
                 continue
             if value is not MISSING:
                 data[name] = value
-        return Mapped(rule.event, msgspec.json.encode(data), self.number(view), refusal)
+        return Mapped(rule.event, _numbers_as_they_came.encode(data), self.number(view), refusal)
 
     def number(self, frame: Any) -> int | None:
         """The frame's sequence number, if it has one."""
@@ -149,9 +152,11 @@ def decoded(frame: bytes) -> Any:
     Raises `Invalid` when it is neither a JSON object nor a list.
     """
     try:
-        value = msgspec.json.decode(frame)
+        value = _decode(frame.removeprefix(BOM_UTF8))
     except RecursionError:
         raise Invalid(Reason.NOT_JSON, "nested too deeply") from None
+    except InvalidOperation:
+        raise Invalid(Reason.NOT_JSON, "a number has too large an exponent") from None
     except msgspec.DecodeError as error:
         raise Invalid(Reason.NOT_JSON, str(error)) from None
     if not isinstance(value, (dict, list)):

@@ -11,10 +11,13 @@ View = tuple[Any, Any]
 
 
 def reader(path: str) -> Reader:
-    """A function that reads `path` from a value."""
+    """A function that reads `path` from a value; a member of that whole name comes first."""
     steps = path.split(".")
+    has_dots = len(steps) > 1
 
     def read(value: Any) -> Any:
+        if has_dots and isinstance(value, Mapping) and path in value:
+            return value[path]
         for step in steps:
             value = _member(value, step)
             if value is MISSING:

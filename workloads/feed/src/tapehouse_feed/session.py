@@ -1,5 +1,6 @@
 """The feed protocol without I/O: a frame in, what to do with it out."""
 
+from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -334,6 +335,7 @@ class Session:
         """A frame's events before they are checked, or why there is none in it."""
         if self._mapper is not None:
             return self._mapped(self._mapper, decoded(check_utf8(frame)), now)
+        frame = frame.removeprefix(BOM_UTF8)
         try:
             frame.decode()
             envelope = self._open(frame)

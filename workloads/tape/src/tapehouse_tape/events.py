@@ -187,10 +187,16 @@ def _canonical(name: str, text: str) -> str:
         raise Invalid(Reason.BAD_TIMESTAMP, f"{name}: {error}") from None
 
 
+_EXACT = decimal.Context(prec=decimal.MAX_PREC, Emax=decimal.MAX_EMAX, Emin=decimal.MIN_EMIN)
+
+
 def _fits(value: decimal.Decimal, type_: Decimal) -> bool:
     if not value.is_finite():
         return False
-    scale = -int(value.normalize().as_tuple().exponent)
+    if not value:
+        return True
+    # The default context would round to 28 digits, and what it cut would seem to fit.
+    scale = -int(value.normalize(_EXACT).as_tuple().exponent)
     return scale <= type_.scale and value.adjusted() < type_.precision - type_.scale
 
 
