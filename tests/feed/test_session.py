@@ -283,3 +283,14 @@ def test_each_number_is_delivered_once_in_any_order(numbers: list[int]) -> None:
     taken = [n for n, [action] in actions if isinstance(action, Deliver)]
     assert len(taken) == len(set(taken))
     assert set(taken) == set(numbers)
+
+
+@pytest.mark.parametrize("end", ["00.12345xZ", "00.1234567", "00.123456X", "00.12345\u0661Z"])
+def test_the_second_time_of_a_second_is_checked_too(end: str) -> None:
+    one = session(Ledger(0))
+    first, second = (TRADE | {"timestamp": f"2026-01-05T14:30:{e}"} for e in ("00.000001Z", end))
+    delivered(one.receive(frame(data=first, sequence=1), NOW))
+    delivered(one.receive(frame(data=first, sequence=2), NOW))
+    [action] = one.receive(frame(data=second, sequence=3), NOW)
+    is_bad = isinstance(action, DeadLetter) and action.reason is Reason.BAD_TIMESTAMP
+    assert is_bad or json.loads(action.value)["timestamp"] == "2026-01-05T14:30:00.123456Z"
