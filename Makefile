@@ -4,8 +4,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 UV := $(shell command -v uv || echo .tools/bin/uv)
 BIN := .venv/bin
-PACKAGES := tapehouse_operator tapehouse_kube tapehouse_tape tapehouse_feed tapehouse_lake tapehouse_lakehouse tapehouse_query tapehouse_laptop tapehouse_cli tapehouse_infra
-MEMBERS := operator workloads/kube workloads/tape workloads/feed workloads/lake workloads/lakehouse workloads/query workloads/laptop cli pulumi
+PACKAGES := tapehouse_operator tapehouse_contracts tapehouse_kube tapehouse_tape tapehouse_feed tapehouse_lake tapehouse_lakehouse tapehouse_query tapehouse_laptop tapehouse_cli tapehouse_infra
+MEMBERS := operator workloads/contracts workloads/kube workloads/tape workloads/feed workloads/lake workloads/lakehouse workloads/query workloads/laptop cli pulumi
 
 .PHONY: help setup demo down test lint types generate golden lock e2e
 

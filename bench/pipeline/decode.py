@@ -27,7 +27,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from confluent_kafka.admin import NewTopic
-from tapehouse_operator.api.icetypes import parse_type
+from tapehouse_contracts.types import parse_type
 from tapehouse_operator.emit.ddl import Clock, Input, flink_type, input_ddl
 from tapehouse_operator.emit.deadletters import dead_letters
 from tapehouse_operator.emit.events import PRESETS, on_topic

@@ -62,19 +62,6 @@ def test_no_file_and_no_json(tmp_path: Path) -> None:
         config.load(tmp_path / "bad.json")
 
 
-@pytest.mark.parametrize(
-    ("text", "value"), [("20s", 20), ("1m30s", 90), ("250ms", 0.25), ("1h", 3600), ("7d", 604800)]
-)
-def test_durations(text: str, value: float) -> None:
-    assert config.seconds(text) == value
-
-
-@pytest.mark.parametrize("text", ["", "20", "s", "1 m", "-5s"])
-def test_what_is_no_duration(text: str) -> None:
-    with pytest.raises(ConfigError, match="is not a duration"):
-        config.seconds(text)
-
-
 def test_the_password_comes_from_the_environment(tmp_path: Path) -> None:
     loaded = config.load(written(tmp_path))
     assert config.kafka_client(loaded, {"KAFKA_PASSWORD": "p"})["sasl.password"] == "p"

@@ -6,13 +6,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from tapehouse_contracts.types import parse_event_type
 from tapehouse_feed.values import converter
 from tapehouse_tape.events import Invalid
-from tapehouse_tape.types import parse
 
 
 def convert(type_: str, value: Any, unit: str = "iso", scale: int = 1) -> Any:
-    return converter("x", parse(type_), scale=Decimal(scale), unit=unit)(value)
+    return converter("x", parse_event_type(type_), scale=Decimal(scale), unit=unit)(value)
 
 
 @pytest.mark.parametrize("type_", ["int", "long", "float", "double", "decimal(38,8)"])

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tapehouse_lakehouse.cron import Cron
-from tapehouse_lakehouse.model import PublishIntent, TableSpec, parse, seconds, size
+from tapehouse_contracts.durations import seconds, size
+from tapehouse_contracts.schedules import check_schedule
+from tapehouse_lakehouse.model import PublishIntent, TableSpec, parse
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -31,7 +32,7 @@ def test_tables(text):
     if spec.producer.type == "transform":
         assert spec.producer.sql
         if spec.producer.schedule:
-            Cron.parse(spec.producer.schedule)
+            check_schedule(spec.producer.schedule)
 
 
 @pytest.mark.parametrize("text", list(documents("publish.json")))

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from kubernetes import client
 from tapehouse_lakehouse.kube import ConfigMapResults, read_world
-from tapehouse_lakehouse.model import InvalidError, Producer, Published, TableSpec, seconds, size
+from tapehouse_lakehouse.model import Producer, Published, TableSpec
 
 TABLE_JSON = {
     "table": "bronze-trades",
@@ -115,19 +115,3 @@ def test_a_result_deleted_by_someone_is_written_again():
         results.write(SPEC, "uid", published())
     results.write(SPEC, "uid", published())
     assert "bronze-trades-published" in api.maps
-
-
-@pytest.mark.parametrize(("text", "value"), [("10m", 600), ("500ms", 0.5), ("1d", 86400)])
-def test_durations(text, value):
-    assert seconds(text) == value
-
-
-@pytest.mark.parametrize(("text", "value"), [("128Mi", 1 << 27), ("5", 5), ("2G", 2 * 10**9)])
-def test_sizes(text, value):
-    assert size(text) == value
-
-
-@pytest.mark.parametrize("text", ["10", "m", "-1m", "1 m", ""])
-def test_a_bad_duration_names_itself_and_the_remedy(text):
-    with pytest.raises(InvalidError, match=r"write a number and a unit"):
-        seconds(text)

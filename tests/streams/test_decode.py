@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from tapehouse_contracts.types import parse_type
 from tapehouse_laptop import jars, toolchain
-from tapehouse_operator.api.icetypes import parse_type
 from tapehouse_operator.emit.ddl import flink_type
 from tapehouse_tape import times
 from tapehouse_tape.events import Codec, Event, Field

@@ -143,7 +143,7 @@ def test_bounds_given_as_floats_fit_integers() -> None:
 @pytest.mark.parametrize(
     ("declared", "says"),
     [
-        (event(Field("x", "text")), r"E\.x: .*unknown type"),
+        (event(Field("x", "text")), r"E\.x: .*is not a type"),
         (event(Field("id", "string")), r"E\.id: not a name, or used twice"),
         (event(Field("a-b", "string")), r"E\.a-b: not a name"),
         (event(key="nope"), r"E: key 'nope' is not one of its fields"),

@@ -5,15 +5,17 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from tapehouse_contracts.durations import duration, seconds
+from tapehouse_contracts.types import parse_type, widens
 from tapehouse_operator.api.base import Change, ConditionType, Reason, Resource, condition, parse
 from tapehouse_operator.api.change import declared
-from tapehouse_operator.api.icetypes import parse_type, widens
 from tapehouse_operator.api.reference import leaves
 from tapehouse_operator.api.schema import schema_of
-from tapehouse_operator.api.types import duration, quantity
+from tapehouse_operator.api.types import quantity
+from tapehouse_operator.errors import SpecError
 from tapehouse_operator.shell.generate import MODELS
 
-from tests.operator.api.cases import example
+from tests.operator.api.cases import BY_KIND, changed, example
 
 YAML_WORDS = {"y", "n", "yes", "no", "on", "off", "true", "false", "null", "~"}
 
@@ -151,3 +153,24 @@ def test_a_type_is_written_as_it_was_read(text: str) -> None:
 )
 def test_types_only_widen(old: str, new: str, so: bool) -> None:
     assert widens(parse_type(old), parse_type(new)) is so
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "value", "message"),
+    [
+        ("TradeFeed", "spec.events.0.fields.0.type", "map<double, int>", "a key of a map"),
+        ("StreamJob", "spec.outputs.1.columns.0.type", "map<double, int>", "a key of a map"),
+        ("QualitySuite", "spec.schedule", "61 99 * * x", "is not a schedule"),
+    ],
+)
+def test_what_a_workload_would_refuse_is_refused_here(
+    kind: str, path: str, value: str, message: str
+) -> None:
+    with pytest.raises(SpecError, match=message):
+        parse(BY_KIND[kind], changed(example(kind), {path: value}))
+
+
+def test_a_silence_of_weeks_is_taken_by_both_sides() -> None:
+    body = changed(example("TradeFeed"), {"spec.session.silence": "1w"})
+    silence = parse(BY_KIND["TradeFeed"], body).spec.session.silence
+    assert seconds(silence) == 7 * 86400

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from tapehouse_operator.api.icetypes import parse_type
+from tapehouse_contracts.types import parse_type
 from tapehouse_operator.emit.ddl import Clock, Input, flink_type, input_ddl, interval
 from tapehouse_operator.emit.events import PRESETS, Event, Field, on_topic
 from tapehouse_operator.emit.platform import KafkaAccess

@@ -1,7 +1,7 @@
 """Partition and sort terms: read, spelt one way, refused."""
 
 import pytest
-from tapehouse_operator.api.icetypes import parse_type
+from tapehouse_contracts.types import parse_type
 from tapehouse_operator.emit.core import Column
 from tapehouse_operator.emit.iceberg import (
     PROPERTIES,

@@ -8,9 +8,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from tapehouse_contracts.types import parse_type
 from tapehouse_laptop.errors import LaptopError
 from tapehouse_operator.api.base import parse
-from tapehouse_operator.api.icetypes import parse_type
 from tapehouse_operator.api.streamjob import StreamJob, StreamJobSpec
 from tapehouse_operator.emit.core import ObjectKey
 from tapehouse_operator.emit.ddl import Clock, Input, flink_type, input_ddl

@@ -10,6 +10,7 @@ from time import time_ns
 
 import click
 import msgspec
+from tapehouse_contracts.durations import seconds
 from tapehouse_feed import config as feeds
 from tapehouse_feed.config import ConfigError, FeedConfig, WebSocketSource
 from tapehouse_feed.continuity import Ledger
@@ -165,7 +166,7 @@ async def _listen(
         sampler,
         headers=headers,
         subscribe=source.subscribe,
-        heartbeat=feeds.seconds(source.heartbeat),
+        heartbeat=seconds(source.heartbeat),
         replies=source.replies,
     )
     reading = asyncio.create_task(socket.run())

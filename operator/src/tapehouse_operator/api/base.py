@@ -11,12 +11,13 @@ from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
+from tapehouse_contracts.durations import duration
 
 from tapehouse_operator.api.change import Change, change_class, revisioned
 from tapehouse_operator.api.model import Model, Rule, Transition
 from tapehouse_operator.api.parse import parse
 from tapehouse_operator.api.status import ChildStatus, Condition, Phase, Status, condition
-from tapehouse_operator.api.types import Boolean, Duration, Integer, duration, quantity
+from tapehouse_operator.api.types import Boolean, Duration, Integer, quantity
 from tapehouse_operator.reasons import ABNORMAL, ConditionType, Reason
 
 __all__ = [

@@ -6,8 +6,15 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from tapehouse_operator.api.base import Change, Model, Reason, Rule
-from tapehouse_operator.api.icetypes import TypeText
-from tapehouse_operator.api.types import Boolean, FieldPath, Identifier, Integer, Number, Text
+from tapehouse_operator.api.types import (
+    Boolean,
+    EventTypeText,
+    FieldPath,
+    Identifier,
+    Integer,
+    Number,
+    Text,
+)
 
 EventName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$", max_length=128)]
 
@@ -19,7 +26,7 @@ class EventField(Model):
 
     name: Identifier
     """The field's name in the event's JSON. Example: `price`."""
-    type: TypeText
+    type: EventTypeText
     """Its type in Iceberg's grammar: boolean, int, long, float, double, decimal(p,s), date, time,
     timestamp, timestamptz, string, uuid, binary, list<…>, map<…, …>, struct<name: type, …>."""
     required: Boolean = False

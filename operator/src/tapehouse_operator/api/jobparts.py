@@ -6,9 +6,9 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from tapehouse_operator.api.base import Change, Duration, Model, Reason, Rule
-from tapehouse_operator.api.icetypes import TypeText
 from tapehouse_operator.api.tradefeed import Cleanup
 from tapehouse_operator.api.types import (
+    EventTypeText,
     Fraction,
     Identifier,
     Integer,
@@ -74,7 +74,7 @@ class OutputColumn(Model):
 
     name: Identifier
     """The field's name in the record's JSON. Example: `symbol`."""
-    type: TypeText
+    type: EventTypeText
     """Its type in Iceberg's grammar, as in a feed's events. Example: double."""
 
 

@@ -3,6 +3,7 @@
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
+from tapehouse_contracts.types import parse_type, widens
 
 from tapehouse_operator.api.base import (
     Acknowledgement,
@@ -19,7 +20,6 @@ from tapehouse_operator.api.base import (
     Strategy,
     Transition,
 )
-from tapehouse_operator.api.icetypes import TypeText, parse_type, widens
 from tapehouse_operator.api.producers import Rows, Stream, Transform
 from tapehouse_operator.api.tableparts import (
     Classification,
@@ -32,7 +32,7 @@ from tapehouse_operator.api.tableparts import (
     Serve,
     Sla,
 )
-from tapehouse_operator.api.types import Boolean, Identifier, Period, TableName, Text
+from tapehouse_operator.api.types import Boolean, Identifier, Period, TableName, Text, TypeText
 
 PRODUCERS = ("stream", "transform", "rows")
 TRANSFORM = (

@@ -20,8 +20,8 @@ from pyiceberg.table.update import AddSortOrderUpdate, SetDefaultSortOrderUpdate
 from pyiceberg.table.update.schema import UpdateSchema
 from pyiceberg.transforms import Transform as IceTransform
 from pyiceberg.transforms import VoidTransform, parse_transform
+from tapehouse_contracts.types import IceType, ListOf, MapOf, Primitive, StructOf, parse_type
 
-from tapehouse_operator.api.icetypes import IceType, ListOf, MapOf, Primitive, StructOf, parse_type
 from tapehouse_operator.emit.core import Column, Table
 from tapehouse_operator.emit.iceberg import (
     SortTerm,

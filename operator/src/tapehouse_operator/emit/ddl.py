@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from tapehouse_operator.api.icetypes import IceType, ListOf, MapOf, Primitive, StructOf, parse_type
+from tapehouse_contracts.types import IceType, ListOf, MapOf, Primitive, StructOf, parse_type
+
 from tapehouse_operator.emit.events import HEADERS, RESERVED, Event, Field, union
 from tapehouse_operator.emit.sql import literal, quote
 

@@ -7,7 +7,8 @@ from functools import cached_property
 from importlib.resources import files
 from typing import Any
 
-from tapehouse_operator.api.icetypes import parse_type, widens
+from tapehouse_contracts.types import parse_type, widens
+
 from tapehouse_operator.names import digest
 
 REGISTRY_KEY = "schema.json"

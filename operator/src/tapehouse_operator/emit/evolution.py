@@ -3,8 +3,9 @@
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
+from tapehouse_contracts.types import parse_type, widens
+
 from tapehouse_operator.api.base import Reason
-from tapehouse_operator.api.icetypes import parse_type, widens
 from tapehouse_operator.api.tableparts import Consumer
 from tapehouse_operator.emit.consumers import Consumers, Source, declared_readers, readers
 from tapehouse_operator.emit.core import Column, Table, TableState

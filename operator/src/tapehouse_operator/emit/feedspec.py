@@ -4,8 +4,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
+from tapehouse_contracts.types import IceType, ListOf, Primitive, StructOf, parse_type
+
 from tapehouse_operator.api.base import Reason, duration
-from tapehouse_operator.api.icetypes import IceType, ListOf, Primitive, StructOf, parse_type
 from tapehouse_operator.api.tradefeed import Compatibility, FeedTopic, TradeFeed
 from tapehouse_operator.emit.consumers import Consumers, Source, event_readers, readers
 from tapehouse_operator.emit.events import (

@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from tapehouse_operator.api.icetypes import IceType, Primitive
+from tapehouse_contracts.types import IceType, Primitive
+
 from tapehouse_operator.emit.core import Column, Table
 
 PROPERTIES: Mapping[str, str] = {

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from tapehouse_contracts.types import parse_type
+
 from tapehouse_operator.api.base import Reason, StrategyType, duration
-from tapehouse_operator.api.icetypes import parse_type
 from tapehouse_operator.api.jobparts import Output
 from tapehouse_operator.api.streamjob import Input as Declared
 from tapehouse_operator.api.streamjob import StreamJobSpec

@@ -4,8 +4,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
+from tapehouse_contracts.types import parse_type, widens
+
 from tapehouse_operator.api.base import Reason
-from tapehouse_operator.api.icetypes import parse_type, widens
 from tapehouse_operator.emit.events import RESERVED, Event, Field
 from tapehouse_operator.errors import SpecError
 from tapehouse_operator.names import GROUP

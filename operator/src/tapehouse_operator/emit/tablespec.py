@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from tapehouse_contracts.types import IceType, StructOf, parse_type
+
 from tapehouse_operator.api.base import Reason
-from tapehouse_operator.api.icetypes import IceType, StructOf, parse_type
 from tapehouse_operator.api.lakehousetable import LakehouseTable, LakehouseTableSpec
 from tapehouse_operator.api.tableparts import PublishMode
 from tapehouse_operator.emit import iceberg

@@ -11,11 +11,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tapehouse_contracts.durations import seconds
 from tapehouse_tape.events import Invalid
 
 from tapehouse_feed.account import account_of, without_event
 from tapehouse_feed.actions import Action
-from tapehouse_feed.config import FeedConfig, FilesSource, SimulatorSource, WebSocketSource, seconds
+from tapehouse_feed.config import FeedConfig, FilesSource, SimulatorSource, WebSocketSource
 from tapehouse_feed.continuity import Ledger
 from tapehouse_feed.cursor import STREAM, Version
 from tapehouse_feed.intake import POLL, Intake

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 import click
 import uvloop
 from confluent_kafka import KafkaException
+from tapehouse_contracts.durations import seconds
 from tapehouse_tape import times
 from tapehouse_tape.events import DeclarationError
 
@@ -28,7 +29,6 @@ from tapehouse_feed.config import (
     headers,
     kafka_client,
     load,
-    seconds,
 )
 from tapehouse_feed.deadletters import DeadLetters, Letter
 from tapehouse_feed.simulator import server
@@ -181,7 +181,7 @@ def _earlier(before: str | None, older_than: str | None) -> str | None:
     if older_than:
         try:
             age = seconds(older_than)
-        except ConfigError as error:
+        except ValueError as error:
             raise click.BadParameter(str(error), param_hint="--older-than") from None
         moments.append(times.from_micros(int((time.time() - age) * 1e6)))
     return min(moments, default=None)

@@ -9,10 +9,8 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
+from tapehouse_contracts.durations import seconds
 from tapehouse_tape.events import Event
-
-_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?")
-_UNITS = (86_400.0, 3_600.0, 60.0, 1.0, 0.001)
 
 
 class ConfigError(ValueError):
@@ -264,7 +262,7 @@ def _check_session(path: Path, session: Session) -> None:
     if session.silence is not None:
         try:
             seconds(session.silence)
-        except ConfigError as error:
+        except ValueError as error:
             raise ConfigError(f"{path}: session.silence: {error}") from None
 
 
@@ -283,17 +281,6 @@ def _check_simulator(path: Path, source: SimulatorSource) -> None:
     ):
         if number < least:
             raise ConfigError(f"{path}: source.{name}: {number}: give at least {least}")
-
-
-def seconds(duration: str) -> float:
-    """A duration such as `20s`, `1m30s` or `250ms`, in seconds.
-
-    Raises `ConfigError` when it is none.
-    """
-    match = _DURATION.fullmatch(duration)
-    if match is None or not duration:
-        raise ConfigError(f"{duration!r} is not a duration such as 20s, 5m or 1h")
-    return sum(float(n) * unit for n, unit in zip(match.groups(), _UNITS, strict=True) if n)
 
 
 def kafka_client(config: FeedConfig, environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
@@ -322,5 +309,4 @@ __all__ = [
     "headers",
     "kafka_client",
     "load",
-    "seconds",
 ]

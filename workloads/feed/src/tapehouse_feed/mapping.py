@@ -7,8 +7,8 @@ from functools import partial
 from typing import Any
 
 import msgspec
+from tapehouse_contracts.types import parse_event_type
 from tapehouse_tape.events import DeclarationError, Event, Invalid, Reason
-from tapehouse_tape.types import parse
 
 from tapehouse_feed.config import FieldMapping, FrameMapping
 from tapehouse_feed.paths import MISSING, Reader, reader, views
@@ -130,7 +130,7 @@ def _maker(name: str, type_: str, declared: FieldMapping, quantity_scale: int) -
     scale = Decimal(str(declared.scale if declared.scale is not None else 1))
     if name.endswith(_FIXED):
         scale *= quantity_scale
-    convert = converter(name, parse(type_), scale=scale, unit=declared.unit or "iso")
+    convert = converter(name, parse_event_type(type_), scale=scale, unit=declared.unit or "iso")
     names = declared.map or {}
     if declared.from_ is None:
         constant = declared.value

@@ -4,9 +4,10 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 from zoneinfo import ZoneInfo
 
+from tapehouse_contracts.durations import seconds
 from tapehouse_tape.events import Event
 
-from tapehouse_feed.config import Session, seconds
+from tapehouse_feed.config import Session
 
 
 class Market:

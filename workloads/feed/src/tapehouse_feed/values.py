@@ -7,9 +7,10 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from tapehouse_contracts.types import IceType, Primitive
 from tapehouse_tape import times
 from tapehouse_tape.events import Invalid, Reason
-from tapehouse_tape.types import FLOATS, INTEGERS, Decimal, Primitive, Type
+from tapehouse_tape.types import FLOATS, INTEGERS
 
 UNITS = {"s": 1_000_000, "ms": 1_000, "us": 1}
 EARLIEST, LATEST = "1990-01-01T00:00:00Z", "2100-01-01T00:00:00Z"
@@ -27,7 +28,7 @@ _LARGEST_FLOAT = {"float": 3.4028234663852886e38, "double": math.inf}
 Converter = Callable[[Any], Any]
 
 
-def converter(name: str, type_: Type, *, scale: decimal.Decimal, unit: str) -> Converter:
+def converter(name: str, type_: IceType, *, scale: decimal.Decimal, unit: str) -> Converter:
     """A function that makes a value of `type_` from a foreign one; it raises only `Invalid`.
 
     `name` is the field that refusals name; `unit` is what a number for a time counts since 1970.
@@ -37,7 +38,7 @@ def converter(name: str, type_: Type, *, scale: decimal.Decimal, unit: str) -> C
             return lambda value: _integer(name, kind, _number(name, value, scale))
         case Primitive(kind) if kind in FLOATS:
             return lambda value: _float(name, kind, _number(name, value, scale))
-        case Decimal():
+        case Primitive("decimal"):
             return lambda value: str(_number(name, value, scale))
         case Primitive("timestamptz"):
             return lambda value: _time(name, value, unit)

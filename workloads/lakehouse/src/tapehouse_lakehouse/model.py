@@ -1,6 +1,5 @@
 """The documents exchanged with the operator: JSON in ConfigMaps."""
 
-import re
 from typing import Any
 
 import msgspec
@@ -8,38 +7,9 @@ import msgspec
 ROLE = "tapehouse.dev/role"
 PUBLISH, TABLE, PUBLISHED = "publish", "table", "published"
 
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
-_BYTES = {"": 1, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "k": 10**3, "M": 10**6, "G": 10**9}
-
 
 class InvalidError(ValueError):
     """User input is invalid; the message names field, value and remedy."""
-
-
-def seconds(text: str) -> float:
-    """`10m` as seconds.
-
-    Raises:
-        InvalidError: not a number and a unit of ms, s, m, h, d, w.
-    """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)", text)
-    if match is None:
-        raise InvalidError(
-            f"duration {text!r}: write a number and a unit of ms, s, m, h, d, w: 10m"
-        )
-    return float(match[1]) * _SECONDS[match[2]]
-
-
-def size(text: str) -> int:
-    """`128Mi` as bytes.
-
-    Raises:
-        InvalidError: not a number and one of the units of Kubernetes quantities.
-    """
-    match = re.fullmatch(r"(\d+)(Ki|Mi|Gi|k|M|G|)", text)
-    if match is None:
-        raise InvalidError(f"size {text!r}: write a number and a unit of Ki, Mi, Gi: 128Mi")
-    return int(match[1]) * _BYTES[match[2]]
 
 
 class _Spec(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -14,16 +14,17 @@ import duckdb
 from kubernetes import client
 from pyiceberg.exceptions import RESTError
 from requests import RequestException
+from tapehouse_contracts.durations import seconds
+from tapehouse_contracts.schedules import next_run
 from urllib3.exceptions import HTTPError
 
 from tapehouse_lakehouse.ancestry import MAIN
 from tapehouse_lakehouse.catalog import Lake, UnavailableError
-from tapehouse_lakehouse.cron import Cron
 from tapehouse_lakehouse.dimensions.load import load
 from tapehouse_lakehouse.kube import Results, World
 from tapehouse_lakehouse.maintenance import tasks
 from tapehouse_lakehouse.metrics import Metrics
-from tapehouse_lakehouse.model import InvalidError, Published, TableSpec, seconds
+from tapehouse_lakehouse.model import InvalidError, Published, TableSpec
 from tapehouse_lakehouse.rewrite import SupersededError
 from tapehouse_lakehouse.transforms.run import Outcome, run
 
@@ -148,7 +149,7 @@ class Worker:
         producer, now = task.spec.producer, self._clock()
         due = task.planned is not None and task.planned <= now
         if producer.schedule is not None and (due or task.planned is None):
-            task.planned = Cron.parse(producer.schedule).next(now)
+            task.planned = next_run(producer.schedule, now)
         first = task.seen is None
         if not (due or first or (producer.on_snapshot and self._news(task))):
             return BETWEEN_LOOKS

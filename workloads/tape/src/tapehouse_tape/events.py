@@ -9,10 +9,10 @@ from operator import attrgetter
 from typing import Any
 
 import msgspec
+from tapehouse_contracts.types import IceType, Primitive, parse_event_type
 
 from tapehouse_tape import times
 from tapehouse_tape.rules import Rule, RuleError, by_field, constrained, non_finite
-from tapehouse_tape.types import Decimal, Primitive, Type, TypeSyntaxError, parse
 
 
 class Reason(enum.StrEnum):
@@ -110,8 +110,10 @@ class Codec:
             event.event_time, self.other_times
         )
         """Whether the event time is there and every time is in canonical form."""
-        self.decimals: tuple[tuple[str, Decimal], ...] = tuple(
-            (name, type_) for name, type_ in types.items() if isinstance(type_, Decimal)
+        self.decimals: tuple[tuple[str, Primitive], ...] = tuple(
+            (name, type_)
+            for name, type_ in types.items()
+            if isinstance(type_, Primitive) and type_.name == "decimal"
         )
 
     def explain(self, data: bytes, error: msgspec.DecodeError | RecursionError) -> Invalid:
@@ -190,7 +192,7 @@ def _canonical(name: str, text: str) -> str:
 _EXACT = decimal.Context(prec=decimal.MAX_PREC, Emax=decimal.MAX_EMAX, Emin=decimal.MIN_EMIN)
 
 
-def _fits(value: decimal.Decimal, type_: Decimal) -> bool:
+def _fits(value: decimal.Decimal, type_: Primitive) -> bool:
     if not value.is_finite():
         return False
     if not value:
@@ -200,15 +202,15 @@ def _fits(value: decimal.Decimal, type_: Decimal) -> bool:
     return scale <= type_.scale and value.adjusted() < type_.precision - type_.scale
 
 
-def _parsed_types(event: Event) -> dict[str, Type]:
-    types: dict[str, Type] = {}
+def _parsed_types(event: Event) -> dict[str, IceType]:
+    types: dict[str, IceType] = {}
     for field in event.fields:
         if not field.name.isidentifier() or field.name in types:
             raise DeclarationError(f"{event.name}.{field.name}: not a name, or used twice")
         try:
-            types[field.name] = parse(field.type)
-        except TypeSyntaxError as error:
-            raise DeclarationError(f"{event.name}.{field.name}: {error}") from None
+            types[field.name] = parse_event_type(field.type)
+        except ValueError as error:
+            raise DeclarationError(f"{event.name}.{field.name}: {field.type!r}: {error}") from None
     for role, name in (("key", event.key), ("eventTime", event.event_time)):
         if name is not None and name not in types:
             raise DeclarationError(f"{event.name}: {role} {name!r} is not one of its fields")
@@ -217,7 +219,9 @@ def _parsed_types(event: Event) -> dict[str, Type]:
     return types
 
 
-def _decoder(event: Event, types: dict[str, Type], rules: Sequence[Rule]) -> Callable[[bytes], Any]:
+def _decoder(
+    event: Event, types: dict[str, IceType], rules: Sequence[Rule]
+) -> Callable[[bytes], Any]:
     try:
         grouped = by_field(rules, types, event.name)
         members: list[Any] = []

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
+from tapehouse_contracts.types import IceType, ListOf, Primitive, StructOf
 
-from tapehouse_tape.types import FLOATS, INTEGERS, ListOf, Primitive, StructOf, Type, python_type
+from tapehouse_tape.types import FLOATS, INTEGERS, python_type
 
 
 class Rule(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
@@ -44,7 +45,7 @@ class RuleError(ValueError):
     """A rule names a field that is not there or is not of its kind."""
 
 
-def constrained(type_: Type, rules: Sequence[Rule], name: str) -> Any:
+def constrained(type_: IceType, rules: Sequence[Rule], name: str) -> Any:
     """`python_type(type_)` with the rules for this field and its members built in.
 
     `rules` are relative to the field: an empty `field` is the field itself.
@@ -64,7 +65,7 @@ def constrained(type_: Type, rules: Sequence[Rule], name: str) -> Any:
     raise RuleError(f"{name}: a rule needs a number or a string, and the type is {type_}")
 
 
-def _number(type_: Type, rules: Sequence[Rule], name: str) -> Any:
+def _number(type_: IceType, rules: Sequence[Rule], name: str) -> Any:
     _refuse(rules, lambda rule: bool(rule.one_of or rule.pattern), f"{name} is a number")
     plain = python_type(type_, name)
     metas = [*getattr(plain, "__metadata__", ()), *(rule.bounds() for rule in rules)]
@@ -98,7 +99,7 @@ def _narrowest(metas: Sequence[msgspec.Meta]) -> msgspec.Meta:
     return msgspec.Meta(ge=low, le=high)
 
 
-def _struct(members: Sequence[tuple[str, Type]], rules: Sequence[Rule], name: str) -> Any:
+def _struct(members: Sequence[tuple[str, IceType]], rules: Sequence[Rule], name: str) -> Any:
     grouped = by_field(rules, dict(members), name)
     fields = [
         (member, constrained(type_, grouped.get(member, ()), f"{name}_{member}"))

@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Any, BinaryIO
 
 import msgspec
+from tapehouse_contracts.types import ListOf, MapOf, StructOf, parse_event_type
 from tapehouse_tape.events import Event, Invalid, Reason
-from tapehouse_tape.types import ListOf, MapOf, StructOf, parse
 
 from tapehouse_feed.sources.csvrows import csv_rows
 from tapehouse_feed.sources.encodings import byte_lines
@@ -111,7 +111,7 @@ def _converters(event: Event) -> dict[str, Converter]:
 
 
 def _converter(name: str, text: str) -> Converter:
-    type_ = parse(text)
+    type_ = parse_event_type(text)
     if isinstance(type_, ListOf | MapOf | StructOf):
         return lambda value: _nested(name, value)
     return converter(name, type_, scale=Decimal(1), unit="iso")

@@ -18,12 +18,13 @@ from pyiceberg.table.update import (
     RemoveSnapshotsUpdate,
     TableRequirement,
 )
+from tapehouse_contracts.durations import seconds, size
 
 from tapehouse_lakehouse import rewrite
 from tapehouse_lakehouse.catalog import Lake
 from tapehouse_lakehouse.maintenance import files
 from tapehouse_lakehouse.maintenance.plan import Small, expired, merges, orphans
-from tapehouse_lakehouse.model import Compact, Expire, Orphans, TableSpec, seconds, size
+from tapehouse_lakehouse.model import Compact, Expire, Orphans, TableSpec
 
 log = logging.getLogger(__name__)
 

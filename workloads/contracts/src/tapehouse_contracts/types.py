@@ -5,10 +5,9 @@
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, TypeAlias
-
-from pydantic import AfterValidator, Field
+from typing import TypeAlias
 
 PRIMITIVES = (
     "boolean",
@@ -24,6 +23,10 @@ PRIMITIVES = (
     "uuid",
     "binary",
 )
+MAP_KEYS = ("string", "int", "long", "date", "uuid")
+"""What a key of a map may be in an event: JSON writes keys as text."""
+TYPE_PATTERN = r"^[a-z]+([(<][A-Za-z0-9_ ,:<>()]*[)>])?$"
+"""What the API server can check of a type."""
 _WIDER = {("int", "long"), ("float", "double")}
 _TOKEN = re.compile(r"\s*([a-zA-Z_][a-zA-Z0-9_]*|[0-9]+|[<>():,])")
 
@@ -86,6 +89,33 @@ def parse_type(text: str) -> IceType:
     return found
 
 
+def parse_event_type(text: str) -> IceType:
+    """The type of a field of an event, which is written as JSON.
+
+    Raises:
+        ValueError: not a type, or a map whose keys JSON cannot carry.
+    """
+    found = parse_type(text)
+    for key in _map_keys(found):
+        if not (isinstance(key, Primitive) and key.name in MAP_KEYS):
+            raise ValueError(
+                f"a key of a map in an event cannot be {key}; one of {', '.join(MAP_KEYS)} can"
+            )
+    return found
+
+
+def _map_keys(type_: IceType) -> Iterator[IceType]:
+    match type_:
+        case MapOf(key, value):
+            yield key
+            yield from _map_keys(value)
+        case ListOf(element):
+            yield from _map_keys(element)
+        case StructOf(fields):
+            for _, inner in fields:
+                yield from _map_keys(inner)
+
+
 def widens(old: IceType, new: IceType) -> bool:
     """Whether every value of `old` is one of `new` and Iceberg changes it in place.
 
@@ -104,22 +134,6 @@ def widens(old: IceType, new: IceType) -> bool:
             there = dict(b)
             return all(name in there and widens(kind, there[name]) for name, kind in a)
     return False
-
-
-def _valid(text: str) -> str:
-    parse_type(text)
-    return text
-
-
-TypeText = Annotated[
-    str,
-    Field(
-        pattern=r"^[a-z]+([(<][A-Za-z0-9_ ,:<>()]*[)>])?$",
-        max_length=2048,
-    ),
-    AfterValidator(_valid),
-]
-"""A type as text in a spec: the pattern is what the API server can check of it."""
 
 
 class _Parser:
