@@ -126,6 +126,17 @@ def decide(scene: Scene) -> Intent:
         return replace(_fall_back(scene), acceptance=cause, checking=True, retry=retry)
 
 
+def try_newest(scene: Scene) -> Intent:
+    """What would run if the newest spec were accepted; it never falls back.
+
+    Raises:
+        SpecError: the author must change the spec.
+        NotReady: something that it needs does not exist yet.
+        Unchecked: its check Pod has not succeeded yet.
+    """
+    return _newest(_resolved(scene))
+
+
 def _resolved(scene: Scene) -> Scene:
     """With what the newest spec refers to in it, by which it may turn out to be accepted."""
     newest, latest, world = scene.versions.newest, scene.history.latest, scene.world

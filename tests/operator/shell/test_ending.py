@@ -5,7 +5,7 @@ import threading
 
 import pytest
 from tapehouse_operator.shell import ending
-from tapehouse_operator.shell.ending import Stuck, surely
+from tapehouse_operator.shell.ending import Stuck, run_until_stopped
 
 
 @pytest.fixture(autouse=True)
@@ -35,14 +35,14 @@ async def operator(watchers: dict[str, "asyncio.Task[None]"], *, ends: bool) -> 
 def test_a_watcher_that_fails_ends_the_others_and_kopf() -> None:
     watchers: dict[str, asyncio.Task[None]] = {}
     with pytest.raises(Stuck):
-        asyncio.run(surely(operator(watchers, ends=False), threading.Event()))
+        asyncio.run(run_until_stopped(operator(watchers, ends=False), threading.Event()))
     assert all(task.done() for task in watchers.values())
 
 
 def test_what_kopf_fails_with_is_told() -> None:
     watchers: dict[str, asyncio.Task[None]] = {}
     with pytest.raises(ValueError, match="410"):
-        asyncio.run(surely(operator(watchers, ends=True), threading.Event()))
+        asyncio.run(run_until_stopped(operator(watchers, ends=True), threading.Event()))
     assert all(task.done() for task in watchers.values())
 
 
@@ -50,4 +50,4 @@ def test_it_ends_when_it_is_told_to() -> None:
     stop = threading.Event()
     stop.set()
     with pytest.raises(Stuck):
-        asyncio.run(surely(asyncio.sleep(60), stop))
+        asyncio.run(run_until_stopped(asyncio.sleep(60), stop))

@@ -188,7 +188,8 @@ class ClusterBackend:
 
     def _wake_dependents(self, ref: Ref) -> None:
         for key in sorted(self._dependents.get(ref, ())):
-            self._wake(key)
+            if key.kind:
+                self._wake(key)
 
     def _forget(self, key: Key) -> None:
         self._owners.pop((key.namespace, owner_label(key.kind, key.name)), None)
@@ -276,6 +277,25 @@ class ClusterBackend:
             if entry is not None:
                 found[at] = entry.observed()
         return found
+
+    async def share(self, namespace: str, wanted: Iterable[ObjectKey]) -> None:
+        """Read `wanted`, unless cached, and keep them cached for the whole namespace.
+
+        Raises:
+            Rejected, Unavailable: one of them cannot be read.
+        """
+        key = Key("", namespace, "")  # no resource: only holds the objects in the cache
+        refs = frozenset(Ref(at.api_version, at.kind, namespace, at.name) for at in wanted)
+        self._depend(key, self._needs.get(key, frozenset()) | refs)
+        for ref in sorted(refs):
+            await self._known(ref)
+
+    def cached(self, namespace: str, wanted: Iterable[ObjectKey]) -> Mapping[ObjectKey, Observed]:
+        """Those of `wanted` that the cache has; nothing is read."""
+        entries = {
+            at: self.store.get(Ref(at.api_version, at.kind, namespace, at.name)) for at in wanted
+        }
+        return {at: entry.observed() for at, entry in entries.items() if entry is not None}
 
     def consumers(self, key: Key) -> frozenset[ObjectKey] | None:
         """See `ports.Backend`."""

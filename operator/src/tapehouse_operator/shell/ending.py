@@ -1,4 +1,4 @@
-"""Kopf, run so that it surely ends."""
+"""Run Kopf so that it ends when it is asked to, or fails."""
 
 import asyncio
 import threading
@@ -17,7 +17,7 @@ class Stuck(Exception):  # noqa: N818
     """Kopf ought to have ended and did not."""
 
 
-async def surely(operator: Coroutine[Any, Any, None], stop: threading.Event) -> None:
+async def run_until_stopped(operator: Coroutine[Any, Any, None], stop: threading.Event) -> None:
     """Run Kopf in a loop of its own until it is over, or ought to be: `stop` is set, or it fails.
 
     If one of its watchers fails, Kopf cancels the others once. One that is just asking the API

@@ -1,4 +1,4 @@
-"""The running operator without its door: caches, queue, workers and what to do with outcomes."""
+"""The running operator without Kopf: caches, queue, workers and what to do with outcomes."""
 
 import asyncio
 import logging
@@ -11,7 +11,9 @@ from tapehouse_kube.informer import BACKOFF
 from tapehouse_kube.objects import Body, Kube, Ref, Scope, reference
 from tapehouse_kube.queue import WakeQueue
 
+from tapehouse_operator.admission import Answer, answer, asks_for_verdict
 from tapehouse_operator.backends.cluster import ClusterBackend
+from tapehouse_operator.backends.preview import Preview
 from tapehouse_operator.decision import AnyKind
 from tapehouse_operator.errors import Fenced
 from tapehouse_operator.kinds.contract import Key, Subject
@@ -57,6 +59,7 @@ class Engine:
             rng=self._random,
         )
         self.reconciler = Reconciler(kinds, self.backend, catalogs, tell)
+        self._preview = Preview(kinds, self.backend, catalogs)
         self.queue = WakeQueue(self._work, workers, self._random)
         self.metrics = Metrics(self.backend.store, self.queue, kube.calls)
         self.synced = False
@@ -150,6 +153,19 @@ class Engine:
         ref = Ref(API_VERSION, body["kind"], meta.get("namespace", ""), meta["name"])
         self.backend.resource_gone(ref, meta["uid"])
 
+    # admission
+
+    async def judge(self, new: Body, old: Body | None) -> Answer:
+        """The answer to a resource that is about to be stored; a defect of ours never refuses."""
+        if not asks_for_verdict(new, old):
+            return Answer()
+        try:
+            return answer(await self._preview.scene(new))
+        except Exception as error:
+            meta = new.get("metadata", {})
+            log.exception("defect while judging %s %s", new.get("kind"), meta.get("name"))
+            return Answer(message=f"not checked: {type(error).__name__}: {error}")
+
     # leading
 
     def lead(self) -> None:
@@ -190,7 +206,7 @@ class Engine:
             except Exception as e:
                 log.exception("defect while reconciling %s", _name(key))
                 self.queue.retry(key)
-                await self._confess(key, e)
+                await self._report_internal_error(key, e)
             else:
                 self._after(key, outcome)
 
@@ -205,7 +221,7 @@ class Engine:
             if outcome.resync:
                 self.queue.wake_after(key, self._random.uniform(*RESYNC))
 
-    async def _confess(self, key: Key, error: Exception) -> None:
+    async def _report_internal_error(self, key: Key, error: Exception) -> None:
         try:
             await self.reconciler.fail(key, f"{type(error).__name__}: {error}")
         except (Rejected, Unavailable, Fenced) as e:

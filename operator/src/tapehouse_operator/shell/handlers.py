@@ -1,4 +1,4 @@
-"""The door: Kopf brings events of the kinds, this module hands them on. Nothing else.
+"""Kopf's part: it brings events of the kinds, and this module passes them on.
 
 Kopf neither stores anything in the resources nor decides when something is done. What it does
 not do is done here: it is started again when an error ends its watches, and what it would list
@@ -22,7 +22,7 @@ from tapehouse_kube.objects import Scope
 
 from tapehouse_operator.decision import AnyKind
 from tapehouse_operator.names import API_VERSION, GROUP, VERSION
-from tapehouse_operator.shell.ending import surely
+from tapehouse_operator.shell.ending import run_until_stopped
 from tapehouse_operator.shell.engine import Engine
 from tapehouse_operator.shell.framework import kopf
 
@@ -37,7 +37,7 @@ INITIAL = "sendInitialEvents"
 """In the query of a watch that begins with everything there is."""
 
 
-class Door:
+class KopfSource:
     """Feeds the kinds' events into an engine for as long as it runs."""
 
     def __init__(
@@ -95,7 +95,7 @@ class Door:
             stop_flag=self._pause,
         )
         try:
-            await surely(operator, self._pause)
+            await run_until_stopped(operator, self._pause)
         finally:
             self._pause.set()  # Kopf waits for it in a thread, and the loop's end for that thread
 

@@ -20,7 +20,7 @@ from tapehouse_operator.decision import AnyKind
 from tapehouse_operator.kinds import KINDS
 from tapehouse_operator.ports import Catalog
 from tapehouse_operator.shell.engine import Engine
-from tapehouse_operator.shell.handlers import Door
+from tapehouse_operator.shell.handlers import KopfSource
 from tapehouse_operator.shell.health import serve_health
 from tapehouse_operator.shell.recorder import Recorder
 from tapehouse_operator.shell.settings import Settings
@@ -59,7 +59,7 @@ async def run_operator(settings: Settings, kinds: Sequence[AnyKind] = KINDS) -> 
         )
         async with serve_health(engine, settings.address, settings.port), _started(engine, stop):
             log.info("serving %s", ", ".join(engine.kind_names))
-            door = Door(engine, access, kinds, settings.namespaces)
+            source = KopfSource(engine, access, kinds, settings.namespaces)
             lead = (
                 _elected(engine, lease, kube, rng) if settings.leader_election else _alone(engine)
             )
@@ -68,7 +68,7 @@ async def run_operator(settings: Settings, kinds: Sequence[AnyKind] = KINDS) -> 
             for task in (leading, telling):
                 task.add_done_callback(lambda ended: _end_with(ended, stop))
             try:
-                await door.run(stop)
+                await source.run(stop)
             finally:
                 for task in (telling, leading):
                     task.cancel()

@@ -11,7 +11,7 @@ from tapehouse_operator.kinds.contract import Key
 from tapehouse_operator.names import API_VERSION
 from tapehouse_operator.shell import handlers
 from tapehouse_operator.shell.engine import Engine
-from tapehouse_operator.shell.handlers import Door
+from tapehouse_operator.shell.handlers import KopfSource
 from yarl import URL
 
 from tests.operator.engine.house import NS, widget
@@ -41,13 +41,13 @@ def no_catalog(settings: Any) -> Any:
     raise AssertionError("nobody asks")
 
 
-def door(engine: Engine) -> Door:
-    made = Door(engine, Access(SERVER, None, lambda: "", NS), [WidgetKind()], [NS])
+def source(engine: Engine) -> KopfSource:
+    made = KopfSource(engine, Access(SERVER, None, lambda: "", NS), [WidgetKind()], [NS])
     made._loop = asyncio.get_running_loop()
     return made
 
 
-async def sent(door: Door, url: URL) -> URL:
+async def sent(source: KopfSource, url: URL) -> URL:
     """What becomes of a request for `url`."""
     found: list[URL] = []
 
@@ -55,7 +55,7 @@ async def sent(door: Door, url: URL) -> URL:
         found.append(request.url)
 
     request: Any = SimpleNamespace(url=url)
-    await door._after_our_list(request, send)
+    await source._after_our_list(request, send)
     return found[0]
 
 
@@ -64,7 +64,7 @@ async def test_a_watch_goes_on_where_the_first_list_ended_and_a_later_one_needs_
     await engine.start()
     try:
         lists, version = kube.calls["list"], kube.objects[widget("one")]["metadata"]
-        url = await sent(door(engine), URL(WIDGETS).with_query(ANEW))
+        url = await sent(source(engine), URL(WIDGETS).with_query(ANEW))
         assert dict(url.query) == {
             "watch": "true",
             "resourceVersion": version["resourceVersion"],
@@ -72,7 +72,7 @@ async def test_a_watch_goes_on_where_the_first_list_ended_and_a_later_one_needs_
         assert kube.calls["list"] == lists, "at a start nothing is listed twice"
 
         kube.remove(widget("one"))
-        await sent(door(engine), URL(WIDGETS).with_query(ANEW))
+        await sent(source(engine), URL(WIDGETS).with_query(ANEW))
         assert kube.calls["list"] == lists + 1
         key = Key("Widget", NS, "one")
         assert engine.backend.subject(key) is None, "nobody told that it has gone but the list"
@@ -86,7 +86,7 @@ async def test_other_requests_are_left_alone() -> None:
         URL(f"{SERVER}/apis/{API_VERSION}"),
         URL(f"{WIDGETS}?watch=true&resourceVersion=7"),
     ):
-        assert await sent(door(engine), url) == url
+        assert await sent(source(engine), url) == url
 
 
 async def test_what_a_watch_told_during_a_list_is_not_taken_for_gone() -> None:
@@ -120,5 +120,7 @@ async def test_a_kopf_that_fails_is_followed_by_another(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(handlers.kopf, "operator", operator)
     async with asyncio.timeout(20):
-        await Door(engine, Access(SERVER, None, lambda: "", NS), [WidgetKind()], [NS]).run(stop)
+        await KopfSource(engine, Access(SERVER, None, lambda: "", NS), [WidgetKind()], [NS]).run(
+            stop
+        )
     assert begun == 2
