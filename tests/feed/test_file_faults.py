@@ -83,6 +83,22 @@ def test_encodings_and_separators_give_the_same_row(content: bytes) -> None:
     }
 
 
+@pytest.mark.parametrize("header", [b"", b"symbol,timestamp,price,quantity\n"])
+def test_declared_columns_name_the_cells_of_a_file_without_a_header(header: bytes) -> None:
+    lines = b"AAPL,2026-01-05T14:30:00Z,190.5,100\nMSFT,2026-01-05T14:30:01Z,400,1\n"
+    names = ("symbol", "timestamp", "price", "quantity")
+    found = list(rows(io.BytesIO(header + lines), "csv", names))
+    assert [row.members and row.members["symbol"] for row in found] == ["AAPL", "MSFT"]
+    assert [row.original for row in found] == lines.split()
+    [short] = rows(io.BytesIO(b"AAPL,1\n"), "csv", names)
+    assert short.refusal is not None
+
+
+def test_a_file_without_a_header_and_without_columns_names_the_remedy() -> None:
+    with pytest.raises(ValueError, match=r"declare source\.files\.columns"):
+        list(rows(io.BytesIO(b"1,True,True\n"), "csv"))
+
+
 @pytest.mark.parametrize(
     ("content", "why"),
     [

@@ -83,6 +83,12 @@ BAD = [
     Bad("TradeFeed", {"spec.source": GONE}, "spec.source", Reason.MISSING_FIELD),
     Bad("TradeFeed", {"spec.source": {}}, "spec.source"),
     Bad("TradeFeed", {"spec.source.http": {"url": "https://x"}}, "spec.source"),
+    Bad(
+        "TradeFeed",
+        {"spec.source": {"files": {"path": "a", "format": "jsonl", "columns": ["id"]}}},
+        "spec.source.files",
+        says="columns are declared for format csv only",
+    ),
     Bad("TradeFeed", {"spec.sauce": {}}, "spec.sauce", Reason.UNKNOWN_FIELD),
     Bad(
         "TradeFeed",

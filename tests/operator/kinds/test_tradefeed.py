@@ -98,6 +98,12 @@ FIELDS = FEED["spec"]["events"][0]["fields"]
             "spec.topics",
             "ticks.cursor",
         ),
+        (
+            feed(source={"files": {"path": "a", "format": "csv", "columns": ["id", "at", "id"]}}),
+            "Invalid",
+            "spec.source.files.columns[2]",
+            "id",
+        ),
         (feed(replicas=2), "Unsupported", "spec.replicas", 2),
         (feed(session={"calendar": "XMOON"}), "Invalid", "spec.session.calendar", "XMOON"),
         (feed(session={"timezone": "Mars/Base"}), "Invalid", "spec.session.timezone", "Mars/Base"),

@@ -119,11 +119,24 @@ class Format(StrEnum):
 class Files(Model):
     """Recorded events from files, each file once."""
 
+    invariants = (
+        Rule(
+            "!has(self.columns) || self.columns.size() == 0 || self.format == 'csv'",
+            "columns are declared for format csv only: jsonl and parquet name theirs",
+            lambda m: not m.columns or m.format is Format.CSV,
+        ),
+    )
+
     path: Annotated[str, Field(min_length=1, max_length=1024)]
     """A file, a directory or a pattern, local or in object storage.
     Example: `s3://tapes/2026-01-05/*.csv`."""
     format: Format
-    """`csv` (with a header line), `jsonl` (one object per line) or `parquet`."""
+    """`csv` (with a header line, or with `columns`), `jsonl` (one object per line) or `parquet`."""
+    columns: Annotated[
+        tuple[Annotated[str, Field(min_length=1, max_length=128)], ...], Field(max_length=256)
+    ] = ()
+    """The columns of CSV files without a header line, in order; a first line that repeats them is
+    skipped. Default: none, the first line is the header. Example: [id, price, qty, time]."""
     follow: Boolean = False
     """Keep looking for new files after the last one. Default: false."""
     speed: Annotated[Number, Field(ge=0, le=1_000_000)] = 0.0

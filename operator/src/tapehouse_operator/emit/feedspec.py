@@ -115,6 +115,20 @@ def check_events(feed: TradeFeed, events: Sequence[Event]) -> None:
             raise SpecError(Reason.INVALID_TYPE, where, topic, str(error)) from error
 
 
+def check_source(feed: TradeFeed) -> None:
+    """What the CRD cannot check of a source: columns of files are named once.
+
+    Raises:
+        SpecError: with the column at fault.
+    """
+    files = feed.spec.source.files
+    columns = files.columns if files else ()
+    for index, name in enumerate(columns):
+        if name in columns[:index]:
+            path = f"spec.source.files.columns[{index}]"
+            raise SpecError(Reason.INVALID, path, name, "this name is taken; give another one")
+
+
 def check_mapping(feed: TradeFeed, events: Sequence[Event]) -> None:
     """Foreign frames become events that exist, with all that these require.
 

@@ -35,6 +35,7 @@ from tapehouse_operator.emit.feedspec import (
     check_compatibility,
     check_events,
     check_mapping,
+    check_source,
     dead_letter_topic,
     events_of,
     topics_of,
@@ -115,6 +116,7 @@ class TradeFeedKind(Kind[TradeFeed, FeedPlan]):
         _refuse_unfinished(resource)
         events = events_of(resource)
         check_events(resource, events)
+        check_source(resource)
         check_mapping(resource, events)
         topics = topics_of(resource, events, platform, live_partitions(world))
         check_claims((t.name for t in topics), world, "spec.topics")

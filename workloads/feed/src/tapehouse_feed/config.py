@@ -72,6 +72,8 @@ class FilesSource(msgspec.Struct, frozen=True, rename="camel", tag="files", tag_
 
     path: str
     format: str
+    columns: tuple[str, ...] = ()
+    """Of CSV without a header line; empty: the first line is the header."""
     follow: bool = False
     speed: float = 0.0
 

@@ -14,8 +14,11 @@ _OTHER_SEPARATORS = ";\t|"
 csv.field_size_limit(LONGEST_LINE)
 
 
-def csv_rows(stream: BinaryIO) -> Iterator[Row]:
+def csv_rows(stream: BinaryIO, columns: Sequence[str] = ()) -> Iterator[Row]:
     """Every row below the header.
+
+    With `columns` there is no header: they name the cells, and the first line is a row unless it
+    repeats them.
 
     Raises `ValueError` when the file as a whole cannot be read.
     """
@@ -32,10 +35,14 @@ def csv_rows(stream: BinaryIO) -> Iterator[Row]:
             yield line
 
     reader = csv.reader(remembered(), delimiter=separator, skipinitialspace=spaced)
+    taken.append(first)
     try:
-        header = _header(next(reader, []))
+        cells = next(reader, [])
+        header = list(columns) or _header(cells)
     except csv.Error as error:
-        raise ValueError(f"the header cannot be read: {error}") from None
+        raise ValueError(f"the first line cannot be read: {error}") from None
+    if cells and columns and [cell.strip() for cell in cells] != header:
+        yield _row(_original(taken), header, cells)
     while True:
         taken.clear()
         try:
@@ -72,7 +79,10 @@ def _header(cells: Sequence[str]) -> list[str]:
     header = [name.strip() for name in cells]
     twice = [name for name, count in Counter(header).items() if name and count > 1]
     if twice:
-        raise ValueError(f"two columns are named {twice[0]!r}; give each a name of its own")
+        raise ValueError(
+            f"two columns are named {twice[0]!r}; give each a name of its own, or, if the first "
+            "line is no header, declare source.files.columns"
+        )
     return header
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Any, BinaryIO, Protocol
 
@@ -17,6 +18,7 @@ from tapehouse_feed.session import Action, Deliver
 from tapehouse_feed.sources import rows
 from tapehouse_feed.sources.listing import digests, listed, located
 from tapehouse_feed.sources.pace import Pace
+from tapehouse_feed.sources.row import Row
 
 LOOK = 2.0
 """Seconds between looks for new files."""
@@ -223,11 +225,15 @@ class Files:
         self._reading.discard(path)
         log.info("read to the end", extra={"path": path, "rows": ledger.high})
 
+    def _rows(self, stream: BinaryIO, first: int) -> Iterator[tuple[int, Row]]:
+        found = rows.rows(stream, self._source.format, self._source.columns)
+        return rows.take_from(found, first)
+
     async def _send(self, stream: BinaryIO, ledger: Ledger) -> bool:
         """Send the rows that are not written yet; False when stopped before the end."""
         pace = Pace(self._source.speed)
         first = ledger.gaps[0].first if ledger.gaps else (ledger.high or 0) + 1
-        for number, row in rows.take_from(rows.rows(stream, self._source.format), first):
+        for number, row in self._rows(stream, first):
             frame = self._framer.frame(row)
             actions = self._desk.receive_row(frame, number, row.original, time.time_ns() // 1000)
             newest = [each.event_time for each in actions if isinstance(each, Deliver)]

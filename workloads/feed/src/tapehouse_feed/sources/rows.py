@@ -20,14 +20,14 @@ FORMATS = ("csv", "jsonl", "parquet")
 log = logging.getLogger("tapehouse.bridge")
 
 
-def rows(stream: BinaryIO, format_: str) -> Iterator[Row]:
-    """Every row of an open file.
+def rows(stream: BinaryIO, format_: str, columns: Sequence[str] = ()) -> Iterator[Row]:
+    """Every row of an open file; `columns` are those of CSV without a header line.
 
     Raises `ValueError` when the file as a whole cannot be read.
     """
     if format_ == "jsonl":
         return _lines(stream)
-    return csv_rows(stream) if format_ == "csv" else parquet_rows(stream)
+    return csv_rows(stream, columns) if format_ == "csv" else parquet_rows(stream)
 
 
 def _lines(stream: BinaryIO) -> Iterator[Row]:
