@@ -7,7 +7,8 @@ import asyncio
 import sys
 from pathlib import Path
 
-from tapehouse_operator.shell.logs import configure_logs
+from tapehouse_contracts.logs import configure_logs
+from tapehouse_operator.__main__ import QUIET_LIBRARIES
 from tapehouse_operator.shell.run import run_operator
 from tapehouse_operator.shell.settings import Settings
 
@@ -16,7 +17,7 @@ from bench.operator.workload import TrioKind
 
 def main(kubeconfig: str, namespace: str, address: str) -> None:
     """Reconcile until stopped."""
-    configure_logs("INFO")
+    configure_logs("INFO", QUIET_LIBRARIES)
     settings = Settings(namespaces=(namespace,), address=address, kubeconfig=Path(kubeconfig))
     asyncio.run(run_operator(settings, kinds=(TrioKind(),)))
 

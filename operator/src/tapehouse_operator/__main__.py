@@ -1,12 +1,20 @@
 """The program `tapehouse-operator`: run the operator, or print the RBAC it needs."""
 
 import asyncio
+import logging
 import sys
 from pathlib import Path
 
 import click
 import yaml
 
+QUIET_LIBRARIES = {
+    "kopf": logging.WARNING,
+    "asyncio": logging.WARNING,
+    "aiohttp.access": logging.WARNING,
+    # It warns that it cannot take over the signals, which is why it runs in a thread.
+    "kopf._core.reactor.running": logging.ERROR,
+}
 DEFAULT_ACCOUNT = "tapehouse-system/tapehouse-operator"
 NAMESPACES = click.option(
     "--namespace", "-n", "namespaces", multiple=True, metavar="NS", help="Serve this namespace."
@@ -39,13 +47,14 @@ def run(
     kubeconfig: Path | None,
 ) -> None:
     """Reconcile resources until stopped."""
-    from tapehouse_operator.shell.logs import configure_logs
+    from tapehouse_contracts.logs import configure_logs
+
     from tapehouse_operator.shell.run import run_operator
     from tapehouse_operator.shell.settings import Settings
 
     if bool(namespaces) == all_namespaces:
         raise click.UsageError("give either --namespace NS (repeatable) or --all-namespaces")
-    configure_logs(log_level)
+    configure_logs(log_level, QUIET_LIBRARIES)
     settings = Settings(
         namespaces=namespaces,
         leader_election=not no_leader_election,
@@ -55,7 +64,10 @@ def run(
         kubeconfig=kubeconfig,
         **({"address": address} if address else {}),
     )
-    asyncio.run(run_operator(settings))
+    try:
+        asyncio.run(run_operator(settings))
+    except (ValueError, OSError) as error:
+        raise click.ClickException(str(error)) from error
 
 
 @main.command()

@@ -1,15 +1,11 @@
-"""Logs as one JSON object per line."""
+"""The bridge's logs: what libraries may say, and how often."""
 
-import json
 import logging
-import sys
-from typing import Any
 
-from tapehouse_tape.times import from_micros
+from tapehouse_contracts.logs import configure_logs
 
 KAFKA = logging.getLogger("tapehouse.kafka")
-"""What the Kafka client has to say; handed over whenever it is polled."""
-_OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+"""Messages of the Kafka client, delivered whenever it is polled."""
 
 
 class Seldom(logging.Filter):
@@ -32,29 +28,8 @@ class Seldom(logging.Filter):
         return True
 
 
-class JsonFormatter(logging.Formatter):
-    """Time, level, logger, message, and whatever came in `extra`."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """One line."""
-        entry: dict[str, Any] = {
-            "time": from_micros(int(record.created * 1_000_000)),
-            "level": record.levelname,
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        entry |= {name: value for name, value in vars(record).items() if name not in _OWN}
-        if record.exc_info:
-            entry["exception"] = self.formatException(record.exc_info)
-        return json.dumps(entry, default=str, ensure_ascii=False)
-
-
 def configure(level: str) -> None:
     """Send all logs to standard error as JSON, from `level` up."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter())
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    # The bridge itself reports a lost connection.
+    configure_logs(level, {"picows": logging.ERROR, "aiofastnet": logging.ERROR})
     KAFKA.filters = [Seldom(10.0)]
-    for library in ("picows", "aiofastnet"):
-        # What they have to say about a lost connection, the bridge says itself.
-        logging.getLogger(library).setLevel(logging.ERROR)

@@ -16,9 +16,9 @@ import duckdb
 from kubernetes import client
 from kubernetes.config import ConfigException
 from pyiceberg.exceptions import RESTError
+from tapehouse_contracts.logs import configure_logs
 from urllib3.exceptions import HTTPError
 
-from tapehouse_lakehouse import logs
 from tapehouse_lakehouse.catalog import Lake, UnavailableError, connect
 from tapehouse_lakehouse.dimensions.load import load
 from tapehouse_lakehouse.kube import ConfigMapResults, Watcher, core_api, read_world
@@ -30,6 +30,12 @@ from tapehouse_lakehouse.rewrite import SupersededError
 from tapehouse_lakehouse.transforms import run as transforms
 from tapehouse_lakehouse.worker import Worker, live_branch, work
 
+QUIET_LIBRARIES = {
+    "urllib3": logging.ERROR,
+    "pyiceberg": logging.ERROR,
+    "kubernetes": logging.WARNING,
+}
+"""This program logs lost connections and retried commits itself, once."""
 log = logging.getLogger(__name__)
 
 METRICS_PORT = 9102
@@ -111,7 +117,7 @@ def publish() -> None:
     Transforms, dimension loads and maintenance run beside it, one at a time.
     """
     settings = Settings.read()
-    logs.configure(settings.log_level)
+    configure_logs(settings.log_level, QUIET_LIBRARIES)
     sys.setswitchinterval(SWITCH_SECONDS)
     stop, poke = threading.Event(), threading.Event()
     _stop_on_signal(stop, poke)

@@ -6,11 +6,12 @@ import os
 import sys
 
 import click
+from tapehouse_contracts.logs import configure_logs
 
-from tapehouse_query.logs import configure
 from tapehouse_query.server import serve as serve_forever
 from tapehouse_query.settings import SettingsError, from_env
 
+QUIET_LIBRARIES = dict.fromkeys(("pyiceberg", "urllib3", "kubernetes", "botocore"), logging.WARNING)
 log = logging.getLogger(__name__)
 
 
@@ -26,7 +27,7 @@ def serve() -> None:
         settings = from_env(os.environ)
     except SettingsError as error:
         raise click.ClickException(str(error)) from None
-    configure(settings.log_level)
+    configure_logs(settings.log_level, QUIET_LIBRARIES)
     try:
         asyncio.run(serve_forever(settings))
     except KeyboardInterrupt:
