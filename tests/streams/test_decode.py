@@ -30,6 +30,8 @@ FIELDS = {
     "flag": "boolean",
     "at": "timestamptz",
     "exact": "decimal(18,4)",
+    "single": "float",
+    "fees": "list<decimal(9,2)>",
     "day": "date",
     "local": "timestamp",
     "clock": "time",
@@ -77,6 +79,8 @@ class Generator:
             "boolean": lambda: pick(2) == 1,
             "timestamptz": self.moment,
             "decimal(18,4)": lambda: self.random.choice((str, float))(pick(10**9) / 10**4),
+            "float": lambda: pick(-(10**6), 10**6) / 8,
+            "list<decimal(9,2)>": lambda: [pick(10**9) / 100 for _ in range(pick(4))],
             "date": lambda: self.moment()[:10],
             "timestamp": lambda: self.moment()[:-1],
             "time": lambda: self.moment()[11:19],
@@ -149,6 +153,7 @@ POISON: dict[bytes, str] = {
     b'{"price": "1"}': "wrong-type",
     b'{"price": {}}': "wrong-type",
     b'{"price": 1e999}': "rule",
+    b'{"single": 3.5e38}': "rule",
     b'{"count": 2147483648}': "wrong-type",
     b'{"count": 1.0}': "wrong-type",
     b'{"total": 9223372036854775808}': "wrong-type",
@@ -176,12 +181,38 @@ ROWS: dict[bytes, str] = {
 }
 
 
+EDGES: dict[bytes, bool] = {
+    b'{"single": 3.4028234e38}': True,
+    b'{"single": -3.5e38}': False,
+    b'{"price": 1.7976931348623157e308}': True,
+    b'{"count": -2147483648}': True,
+    b'{"exact": "99999999999999.9999"}': True,
+    b'{"exact": "1_000"}': False,
+    b'{"exact": " 1"}': False,
+    '{"exact": "\uff11"}'.encode(): False,
+    b'{"exact": "NaN"}': False,
+    b'{"exact": "0E-300"}': False,
+    b'{"exact": 1.00005}': False,
+    b'{"fees": [1.25, "0.10"]}': True,
+    b'{"fees": [1.255]}': False,
+    b'{"fees": ["NaN"]}': False,
+    b'{"day": "9999-12-31"}': True,
+    b'{"day": "0001-01-01"}': True,
+    b'{"clock": "23:59:59"}': True,
+    b'{"clock": "23:59:59+01:00"}': False,
+    b'{"local": "9999-12-31T23:59:59.999999"}': True,
+    b'{"at": "9999-12-31T23:59:59.999999Z"}': True,
+    b'{"at": "0001-01-01T00:00:00Z"}': True,
+}
+"""Values at the edges of types, and whether the bridge lets them pass."""
+
+
 def passes(record: bytes) -> bool:
     """Whether the bridge would let the record pass as it is."""
     try:
         record.decode()
         event = CODEC.decode(record)
-        CODEC.check_decimals(event)
+        CODEC.check_decimals(event, record)
     except (UnicodeDecodeError, msgspec.DecodeError, RecursionError, Exception):
         return False
     return record[:1] == b"{" and CODEC.has_canonical_times(event)
@@ -206,6 +237,7 @@ def corpus() -> dict[str, list[bytes]]:
         "broken": [made.broken() for _ in range(BROKEN)],
         "poison": list(POISON),
         "rows": list(ROWS),
+        "edges": list(EDGES),
     }
 
 
@@ -242,6 +274,16 @@ def test_what_the_bridge_lets_pass_is_a_row(answers: Answers) -> None:
     kept = [(r, a) for group in ("valid", "broken") for r, a in answers[group].items() if passes(r)]
     assert len(kept) > VALID // 2
     assert not [(r, a) for r, a in kept if a["reason"]]
+
+
+@pytest.mark.parametrize("record", EDGES, ids=repr)
+def test_what_the_bridge_lets_pass_at_the_edge_of_a_type_is_a_row(
+    answers: Answers, record: bytes
+) -> None:
+    keyed = record.replace(b"{", b'{"text": "k", ', 1)
+    assert passes(keyed) is EDGES[record]
+    if EDGES[record]:
+        assert answers["edges"][record]["reason"] is None
 
 
 def test_what_is_not_json_is_no_row(answers: Answers) -> None:

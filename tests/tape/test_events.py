@@ -161,10 +161,64 @@ def test_bad_declarations_are_refused(declared: Event, says: str) -> None:
         Codec(declared)
 
 
+def check_decimal(codec: Codec, value: bytes) -> None:
+    data = b'{"id":"1","d":%s}' % value
+    codec.check_decimals(codec.decode(data), data)
+
+
 def test_decimals_must_fit() -> None:
     codec = Codec(event(Field("d", "decimal(5,2)")))
     for good in ("123.45", "-999.99", "1e2", "0"):
-        codec.check_decimals(codec.decode(b'{"id":"1","d":"%s"}' % good.encode()))
+        check_decimal(codec, b'"%s"' % good.encode())
     for bad in ("1000", "1.234", "1e5"):
         with pytest.raises(Invalid, match="does not fit"):
-            codec.check_decimals(codec.decode(b'{"id":"1","d":"%s"}' % bad.encode()))
+            check_decimal(codec, b'"%s"' % bad.encode())
+
+
+@pytest.mark.parametrize(
+    "value", [*(b'"1_0"', b'" 1"', b'"NaN"', b'"sNaN"', b'"-Infinity"', b'"0E-300"', b'"1E-300"')]
+)
+def test_decimals_that_a_job_would_not_read_are_refused(value: bytes) -> None:
+    with pytest.raises(Invalid, match="d: "):
+        check_decimal(Codec(event(Field("d", "decimal(5,2)"))), value)
+    with pytest.raises(Invalid, match="d: "):
+        check_decimal(Codec(event(Field("d", "decimal(5,2)"))), '"\uff11"'.encode())
+
+
+@pytest.mark.parametrize(
+    ("type_", "value", "path"),
+    [
+        ("list<decimal(5,2)>", b'["1.25","1.255"]', r"d\[1\]: 1.255"),
+        ("map<string, decimal(5,2)>", b'{"a":1000}', "d.a: 1000"),
+        ("struct<x: int, y: decimal(5,2)>", b'{"x":1,"y":"NaN"}', "d.y: NaN"),
+        ("list<struct<y: list<decimal(5,2)>>>", b'[{"y":[0.001]}]', r"d\[0\].y\[0\]: 0.001"),
+    ],
+)
+def test_decimals_within_other_types_must_fit(type_: str, value: bytes, path: str) -> None:
+    """A job would round them silently."""
+    with pytest.raises(Invalid, match=path):
+        check_decimal(Codec(event(Field("d", type_))), value)
+
+
+@pytest.mark.parametrize(
+    ("type_", "inside", "outside"),
+    [
+        ("int", b"2147483647", b"2147483648"),
+        ("long", b"-9223372036854775808", b"-9223372036854775809"),
+        ("long", b"9223372036854775807", b"9223372036854775808"),
+        ("float", b"3.4028234e38", b"3.5e38"),
+        ("float", b"-3.4028234e38", b"-3.5e38"),
+        ("double", b"1.7976931348623157e308", b"1e309"),
+        ("double", b"0", b"NaN"),
+        ("time", b'"23:59:59"', b'"23:59:59+01:00"'),
+        ("date", b'"9999-12-31"', b'"10000-01-01"'),
+        ("date", b'"0001-01-01"', b'"0000-01-01"'),
+        ("timestamp", b'"9999-12-31T23:59:59.999999"', b'"2026-01-01T00:00:00Z"'),
+        ("list<float>", b"[1.5]", b"[1e39]"),
+    ],
+)
+def test_what_is_accepted_a_job_can_carry(type_: str, inside: bytes, outside: bytes) -> None:
+    codec = Codec(event(Field("d", type_)))
+    codec.decode(b'{"id":"1","d":%s}' % inside)
+    with pytest.raises(msgspec.DecodeError):
+        codec.decode(b'{"id":"1","d":%s}' % outside)

@@ -136,7 +136,7 @@ def _checked(codec: Codec, fields: dict[str, Any]) -> dict[str, Any]:
         event = codec.decode(data)
     except (msgspec.DecodeError, RecursionError) as error:
         raise codec.explain(data, error) from None
-    codec.check_decimals(event)
+    codec.check_decimals(event, data)
     canonical = {
         name: times.normalise(fields[name]) for name in codec.times if fields.get(name) is not None
     }

@@ -182,7 +182,7 @@ class Session:
                         and time.isascii()
                     )
                     one_time = is_canonical and route.has_one_time
-                    usual = bool(key) and (one_time or self._is_usual(route, event))
+                    usual = bool(key) and (one_time or self._is_usual(route, event, data))
             except Exception:
                 usual = False
             if not usual:
@@ -200,10 +200,10 @@ class Session:
             ]
             write(route.topic, key, data, headers, now)
 
-    def _is_usual(self, route: Route, event: Any) -> bool:
+    def _is_usual(self, route: Route, event: Any, data: msgspec.Raw) -> bool:
         """Whether a decoded event can be written as it came."""
         codec = route.codec
-        codec.check_decimals(event)
+        codec.check_decimals(event, data)
         usual = codec.has_canonical_times(event)
         time = route.time(event)
         if usual and time and time[19] == ".":
@@ -395,7 +395,7 @@ class Session:
             event = route.decode(data)
         except (msgspec.DecodeError, RecursionError) as error:
             raise codec.explain(data, error) from None
-        codec.check_decimals(event)
+        codec.check_decimals(event, data)
         if not codec.has_canonical_times(event):
             data = corrected(codec, event, data, opened.timestamp, self._received)
         key = route.key(event)

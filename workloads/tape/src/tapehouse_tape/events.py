@@ -1,6 +1,5 @@
 """Declared events, and the decoders made from them: bytes in, a checked event or a reason out."""
 
-import decimal
 import enum
 import re
 from collections.abc import Callable, Sequence
@@ -11,7 +10,7 @@ from typing import Any
 import msgspec
 from tapehouse_contracts.types import IceType, Primitive, parse_event_type
 
-from tapehouse_tape import times
+from tapehouse_tape import decimals, times
 from tapehouse_tape.rules import Rule, RuleError, by_field, constrained, non_finite
 
 
@@ -110,8 +109,12 @@ class Codec:
             event.event_time, self.other_times
         )
         """Whether the event time is there and every time is in canonical form."""
-        self.decimals: tuple[tuple[str, Primitive], ...] = tuple(
-            (name, type_)
+        self.decimals: tuple[tuple[str, decimals.Check], ...] = tuple(
+            (name, check) for name, type_ in types.items() if (check := decimals.check_of(type_))
+        )
+        """The fields that are decimals or hold some."""
+        self._plain_decimals = tuple(
+            name
             for name, type_ in types.items()
             if isinstance(type_, Primitive) and type_.name == "decimal"
         )
@@ -140,12 +143,22 @@ class Codec:
             return Reason.WRONG_TYPE
         return Reason.RULE
 
-    def check_decimals(self, decoded: Any) -> None:
-        """Raise `Invalid` when a decimal does not fit its precision and scale."""
-        for name, type_ in self.decimals:
-            value: decimal.Decimal | None = getattr(decoded, name)
-            if value is not None and not _fits(value, type_):
-                raise Invalid(Reason.WRONG_TYPE, f"{name}: {value} does not fit {type_}")
+    def check_decimals(self, decoded: Any, data: bytes | msgspec.Raw) -> None:
+        """Raise `Invalid` when a decimal in `data`, decoded, is none that its type carries."""
+        if not self.decimals:
+            return
+        for name, check in self.decimals:
+            value = getattr(decoded, name)
+            if value is not None:
+                for path, misfit, type_ in check(value, name):
+                    detail = f"{path}: {str(misfit)[:60]} does not fit {type_}"
+                    raise Invalid(Reason.WRONG_TYPE, detail)
+        if self._plain_decimals:
+            members = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+            for name in self._plain_decimals:
+                if name in members and not decimals.is_plain(members[name]):
+                    shown = bytes(members[name])[:60].decode("utf-8", "replace")
+                    raise Invalid(Reason.WRONG_TYPE, f"{name}: {shown} is not a decimal")
 
     def corrected_times(self, decoded: Any, fallback: str) -> dict[str, str]:
         """Every time in canonical form, `fallback` standing in for a missing event time.
@@ -187,19 +200,6 @@ def _canonical(name: str, text: str) -> str:
         return times.normalise(text)
     except ValueError as error:
         raise Invalid(Reason.BAD_TIMESTAMP, f"{name}: {error}") from None
-
-
-_EXACT = decimal.Context(prec=decimal.MAX_PREC, Emax=decimal.MAX_EMAX, Emin=decimal.MIN_EMIN)
-
-
-def _fits(value: decimal.Decimal, type_: Primitive) -> bool:
-    if not value.is_finite():
-        return False
-    if not value:
-        return True
-    # The default context would round to 28 digits, and what it cut would seem to fit.
-    scale = -int(value.normalize(_EXACT).as_tuple().exponent)
-    return scale <= type_.scale and value.adjusted() < type_.precision - type_.scale
 
 
 def _parsed_types(event: Event) -> dict[str, IceType]:

@@ -10,16 +10,19 @@ from tapehouse_contracts.types import IceType, ListOf, MapOf, Primitive, StructO
 
 _INT32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 _INT64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+_LARGEST = 3.4028234663852886e38
+"""Of 32-bit floats: what is larger would be infinite in a job."""
+_FLOAT32 = Annotated[float, msgspec.Meta(ge=-_LARGEST, le=_LARGEST)]
 _PYTHON: dict[str, Any] = {
     "string": str,
     "int": _INT32,
     "long": _INT64,
-    "float": float,
+    "float": _FLOAT32,
     "double": float,
     "boolean": bool,
     "decimal": decimal.Decimal,
     "date": dt.date,
-    "time": dt.time,
+    "time": Annotated[dt.time, msgspec.Meta(tz=False)],
     "timestamp": Annotated[dt.datetime, msgspec.Meta(tz=False)],
     # Kept as text: whether it must be rewritten depends on how it was written (times.py).
     "timestamptz": str,

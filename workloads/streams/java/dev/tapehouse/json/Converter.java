@@ -40,7 +40,7 @@ interface Converter extends Serializable {
             case BOOLEAN -> Cursor::bool;
             case INTEGER -> Converter::integer;
             case BIGINT -> Cursor::integer;
-            case FLOAT -> in -> (float) in.real();
+            case FLOAT -> Converter::single;
             case DOUBLE -> Cursor::real;
             case CHAR, VARCHAR -> Cursor::string;
             case BINARY, VARBINARY -> Converter::bytes;
@@ -62,6 +62,14 @@ interface Converter extends Serializable {
             throw new Fault(Fault.WRONG_TYPE, value + " does not fit 32 bits");
         }
         return (int) value;
+    }
+
+    private static Object single(Cursor in) throws Fault {
+        double value = in.real();
+        if (Float.isInfinite((float) value)) {
+            throw new Fault(Fault.RULE, value + " does not fit 32 bits");
+        }
+        return (float) value;
     }
 
     private static Object bytes(Cursor in) throws Fault {
