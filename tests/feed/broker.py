@@ -82,7 +82,7 @@ class Broker:
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """Answers nobody meanwhile, and closes no connection."""
+        """Answers no client meanwhile, and closes no connection."""
         assert self._process
         os.kill(self._process.pid, signal.SIGSTOP)
         try:

@@ -22,7 +22,7 @@ _NET = f"127.85.{os.getpid() % 250}"
 
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    """A broker that all tests share; who stops it starts it again."""
+    """A broker that all tests share; a test that stops it starts it again."""
     running = Broker(tmp_path_factory.mktemp("kafka"), f"{_NET}.250")
     try:
         running.start()

@@ -30,7 +30,7 @@ class Exchange:
 
     A lossless one begins where the client asks, a few frames earlier to be sure; a lossy one goes
     on, and what it would have sent meanwhile is gone. With a `rate`, it sends so many frames a
-    second and waits for nobody: what a client does not read in time is gone too.
+    second and does not wait: what a client does not read in time is gone too.
     """
 
     last: int
@@ -41,7 +41,7 @@ class Exchange:
     frame: Callable[[int], bytes] = trade
     overlap: int = 3
     missed: int = 5
-    """How many frames of a lossy one go by while nobody listens."""
+    """How many frames of a lossy one go by while no client listens."""
     position: int = 0
     connections: int = 0
     lost: set[int] = field(default_factory=set)

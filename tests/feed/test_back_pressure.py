@@ -1,4 +1,4 @@
-"""Kafka answers nobody for a while: nothing is lost, order is kept, memory is bounded."""
+"""Kafka does not answer for a while: nothing is lost, order is kept, memory is bounded."""
 
 import time
 from collections.abc import Callable
@@ -28,9 +28,9 @@ def holds_all_in_order(one: Feed, last: int) -> None:
     newest: dict[Any, int] = {}
     for record in one.read():
         number = int(dict(record.headers())["seq"])
-        place = record.topic(), record.partition(), record.key()
-        assert number > newest.get(place, 0), "order within a key"
-        newest[place] = number
+        lane = record.topic(), record.partition(), record.key()
+        assert number > newest.get(lane, 0), "order within a key"
+        newest[lane] = number
         assert not seen[number], f"{number} is there twice"
         seen[number] = 1
     assert seen.count(1) == last

@@ -20,7 +20,7 @@ HELLO = b'{"type":"welcome"}'
 
 
 class Exchange(picows.WSListener):
-    """Says everything it has to say to whoever connects."""
+    """Sends everything to each client that connects."""
 
     def __init__(self, frames: list[bytes]) -> None:
         self.frames = frames

@@ -1,4 +1,4 @@
-"""Somebody else's exchange over a real socket into a real broker, with an exact ledger after it."""
+"""A foreign exchange over a real socket into a real broker, with an exact ledger after it."""
 
 import json
 import signal
@@ -51,16 +51,16 @@ def test_the_loss_of_a_lossy_exchange_is_known_to_the_number(feed: Callable[...,
         eventually(lambda: len(one.logged("gap open")) == exchange.connections - 1, 20)
         assert one.stop("bridge") == 0
     assert one.sequences() == Counter(set(range(1, LAST + 1)) - exchange.lost)
-    told = {n for gap in one.logged("gap open") for n in range(gap["first"], gap["last"] + 1)}
-    assert told == exchange.lost
+    reported = {n for gap in one.logged("gap open") for n in range(gap["first"], gap["last"] + 1)}
+    assert reported == exchange.lost
 
 
 def test_repeated_reordered_skipped_and_from_2099(feed: Callable[..., Feed]) -> None:
     order = [1, 2, 2, 3, 6, 5, 5, 4, 9, 8, 10, 3, 12, 11, 10]
     future = "2099-12-31T23:59:59.999999Z"
 
-    def frame(place: int) -> bytes:
-        number = order[place - 1]
+    def frame(position: int) -> bytes:
+        number = order[position - 1]
         return trade(number, timestamp=future if number == 5 else TRADE["timestamp"])
 
     with serving("127.0.0.1", Exchange(len(order), frame=frame)) as url:
@@ -72,7 +72,7 @@ def test_repeated_reordered_skipped_and_from_2099(feed: Callable[..., Feed]) -> 
     times = {
         json.loads(m.value())["trade_id"]: json.loads(m.value())["timestamp"] for m in one.records()
     }
-    assert times.pop("t-5") == future, "it is told as it came; watermarks are capped, data is not"
+    assert times.pop("t-5") == future, "written as it came; watermarks are capped, data is not"
     assert set(times.values()) == {TRADE["timestamp"]}
 
 
@@ -80,8 +80,8 @@ def test_symbols_have_numbers_of_their_own_through_a_crash(feed: Callable[..., F
     """The bridge is killed; its successor hears all again, and what went by meanwhile is gone."""
     sent = [("A", n) for n in range(100, 140)] + [("B", n) for n in range(7, 60)]
 
-    def frame(place: int) -> bytes:
-        symbol, number = sent[place - 1]
+    def frame(position: int) -> bytes:
+        symbol, number = sent[position - 1]
         return json.dumps(BINANCE_TRADE | {"s": symbol, "t": number}).encode()
 
     exchange = Exchange(len(sent), frame=frame)

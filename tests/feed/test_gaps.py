@@ -1,4 +1,4 @@
-"""What a source leaves out is noticed, told, and fetched where it can be."""
+"""What a source leaves out is noticed, reported, and fetched where it can be."""
 
 from collections.abc import Callable
 

@@ -24,12 +24,12 @@ def test_the_hash_is_kafkas(key: bytes, hashed: int) -> None:
 @given(st.binary(), st.integers(1, 100))
 def test_a_key_stays_where_it_is(key: bytes, partitions: int) -> None:
     lane = Lane("t", partitions)
-    assert lane.place(key) == lane.known[key] == murmur2(key) % partitions
+    assert lane.assign(key) == lane.known[key] == murmur2(key) % partitions
 
 
 def test_records_without_a_key_take_turns() -> None:
     lane = Lane("t", 3)
-    assert sorted(lane.place(None) for _ in range(6)) == [0, 0, 1, 1, 2, 2]
+    assert sorted(lane.assign(None) for _ in range(6)) == [0, 0, 1, 1, 2, 2]
     assert lane.known == {}
 
 

@@ -64,10 +64,8 @@ UNCLEAN = (
     "docs/reference/",
     "operator/",
     "tests/cli/",
-    "tests/feed/",
     "tests/laptop/",
     "tests/operator/",
-    "workloads/feed/",
     "workloads/laptop/",
 )
 WORD = re.compile(rf"\b({'|'.join(WORDS)})\b", re.IGNORECASE)

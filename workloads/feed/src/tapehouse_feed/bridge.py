@@ -19,11 +19,12 @@ from tapehouse_feed.actions import Action
 from tapehouse_feed.config import FeedConfig, FilesSource, SimulatorSource, WebSocketSource
 from tapehouse_feed.continuity import Ledger
 from tapehouse_feed.cursor import STREAM, Version
+from tapehouse_feed.cursor_store import FLUSH, CursorStore
+from tapehouse_feed.exported_metrics import exported_metrics
 from tapehouse_feed.intake import POLL, Intake
 from tapehouse_feed.mapping import Mapper
 from tapehouse_feed.market import Market
-from tapehouse_feed.metrics import Collector, Latency, Reading, Server
-from tapehouse_feed.readings import readings
+from tapehouse_feed.metrics import Collector, Latency, MetricValues, Server
 from tapehouse_feed.report import Reporter, load_access
 from tapehouse_feed.session import Session
 from tapehouse_feed.simulator.server import PORT as SIMULATOR_PORT
@@ -31,7 +32,6 @@ from tapehouse_feed.sink import Sink
 from tapehouse_feed.sources.files import Files
 from tapehouse_feed.sources.websocket import WebSocket
 from tapehouse_feed.spill import Spill
-from tapehouse_feed.standing import FLUSH, Standing
 from tapehouse_feed.watch import GRACE, Account, Watch
 
 TICK = 1.0
@@ -60,7 +60,7 @@ class Bridge:
         client = {"client.id": f"{config.feed}-feed", **client}
         self._latency = Latency()
         self._sink = Sink(client, config.dead_letter_topic, config.feed, self._latency)
-        self._standing = Standing(config, client, self._sink)
+        self._cursor_store = CursorStore(config, client, self._sink)
         self._session = self._new_session()
         self._market = Market(config.session, config.events)
         spill = _spill(config)
@@ -88,10 +88,10 @@ class Bridge:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
         try:
-            if await self._standing.find(self._session, self._stop):
+            if await self._cursor_store.find(self._session, self._stop):
                 await self._work()
         finally:
-            await asyncio.to_thread(self._standing.close)
+            await asyncio.to_thread(self._cursor_store.close)
             server.stop()
 
     async def _work(self) -> None:
@@ -141,7 +141,7 @@ class Bridge:
         return Session(
             config.feed,
             config.events,
-            stream=self._standing.stream,
+            stream=self._cursor_store.stream,
             run=secrets.token_hex(STREAM // 2),
             sequence_field=field,
             mapper=Mapper(config.mapping, config.events, field) if config.mapping else None,
@@ -180,15 +180,15 @@ class Bridge:
         resumable = isinstance(self._config.source, SimulatorSource)
         if not (resumable or self._config.continuity.backfill):
             return None
-        return self._standing.replay.first(self._session.ledger)
+        return self._cursor_store.replay.first(self._session.ledger)
 
     def version(self, path: str) -> Version | None:
         """What was last read of a file."""
-        return self._standing.version(path)
+        return self._cursor_store.version(path)
 
     async def begin(self, path: str, version: Version) -> Ledger:
         """Take up a file; which of its rows are written already."""
-        ledger = await self._standing.begin(path, version)
+        ledger = await self._cursor_store.begin(path, version)
         self._session.follow(version.stream, ledger)
         return ledger
 
@@ -197,7 +197,7 @@ class Bridge:
         while self._sink.in_flight and not self._stop.is_set():
             await asyncio.sleep(POLL)
         if not self._sink.in_flight:
-            self._standing.end(self._session.ledger)
+            self._cursor_store.end(self._session.ledger)
 
     def receive_row(
         self, frame: bytes | Invalid, number: int, original: bytes, now: int
@@ -209,10 +209,10 @@ class Bridge:
 
     def _tick(self) -> None:
         self._intake.poll()
-        self._standing.mark(self._session, self._intake.spill)
-        self._standing.settle(self._intake.spill)
+        self._cursor_store.mark(self._session, self._intake.spill)
+        self._cursor_store.settle(self._intake.spill)
         if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._standing.look())
+            self._looking = asyncio.create_task(self._cursor_store.look())
         if self._intake.paused_since and isinstance(self._source, WebSocket):
             self._source.excuse_pong()
         elif self._config.continuity.backfill and self._source:
@@ -221,7 +221,7 @@ class Bridge:
 
     def _backfill(self, source: WebSocket | Files) -> None:
         """Ask once for what has been missing for a while."""
-        ledger, replay = self._session.ledger, self._standing.replay
+        ledger, replay = self._session.ledger, self._cursor_store.replay
         if source.connected and replay.wanted(ledger, time.time_ns() // 1000 - GRACE):
             replay.begin(ledger)
             log.warning("asking again for missing events", extra={"missing": ledger.missing})
@@ -271,9 +271,9 @@ class Bridge:
         if self._reporter:
             self._reporter.stop()
         spill = self._intake.spill
-        self._standing.mark(self._session, spill, last=True)
+        self._cursor_store.mark(self._session, spill, last=True)
         left = self._sink.flush(FLUSH)
-        if self._standing.settle(spill):
+        if self._cursor_store.settle(spill):
             self._sink.flush(FLUSH)
         level = logging.WARNING if left else logging.INFO
         log.log(level, "stopped", extra={"acked": self._sink.acked, "unacknowledged": left})
@@ -290,12 +290,12 @@ class Bridge:
         """Records that Kafka acknowledged since the start."""
         return self._sink.acked
 
-    def _read(self) -> Iterator[Reading]:
-        return readings(self._intake, self._sink, self._source)
+    def _read(self) -> Iterator[MetricValues]:
+        return exported_metrics(self._intake, self._sink, self._source)
 
     def _not_ready(self) -> str:
-        if self._standing.waiting:
-            return self._standing.waiting
+        if self._cursor_store.waiting:
+            return self._cursor_store.waiting
         source = self._source
         if source is None or source.connected:
             return ""

@@ -35,6 +35,7 @@ from tapehouse_feed.simulator import server
 from tapehouse_feed.sink import DeliveryError
 
 FILE = click.argument("file", type=click.Path(path_type=Path))
+_SHOWN = ("position", "received_at", "reason", "detail", "trace_id", "seq", "origin")
 log = logging.getLogger("tapehouse.feed")
 
 
@@ -98,7 +99,7 @@ def deadletters() -> None:
 def _filters(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
         click.option("--reason", help="Only letters with this reason, such as wrong-type."),
-        click.option("--at", "place", help="Only the letter at PARTITION:OFFSET."),
+        click.option("--at", "position", help="Only the letter at PARTITION:OFFSET."),
         click.option(
             "--before", metavar="TIME", help="Only letters received before TIME (ISO-8601)."
         ),
@@ -110,10 +111,10 @@ def _filters(command: Callable[..., None]) -> Callable[..., None]:
 @deadletters.command("list")
 @_filters
 def list_(file: Path, **filters: str | None) -> None:
-    """One line for each letter: place, time, reason, detail."""
+    """One line for each letter: position, time, reason, detail."""
     with _dead_letters(file) as letters:
         for letter in letters.letters(_wanted(**filters)):
-            where = f"{letter.place:>10}  {letter.received_at}"
+            where = f"{letter.position:>10}  {letter.received_at}"
             click.echo(f"{where}  {letter.reason:<14}  {letter.detail[:100]}")
 
 
@@ -123,7 +124,7 @@ def show(file: Path, **filters: str | None) -> None:
     """Everything about each letter; bytes that are not text are escaped."""
     with _dead_letters(file) as letters:
         for letter in letters.letters(_wanted(**filters)):
-            for name in ("place", "received_at", "reason", "detail", "trace_id", "seq", "origin"):
+            for name in _SHOWN:
                 click.echo(f"{name + ':':<13}{getattr(letter, name)}")
             click.echo(f"{'bytes:':<13}{len(letter.value)}")
             click.echo(letter.value.decode("utf-8", "backslashreplace") + "\n")
@@ -156,7 +157,7 @@ def purge(file: Path, before: str | None, older_than: str | None, replayed: bool
         wanted = _wanted(before=_earlier(before, older_than))
         done = letters.replayed() if replayed else None
         purged = letters.purge(
-            lambda letter: wanted(letter) and (done is None or letter.place in done)
+            lambda letter: wanted(letter) and (done is None or letter.position in done)
         )
     click.echo(f"{purged} purged")
 
@@ -188,7 +189,7 @@ def _earlier(before: str | None, older_than: str | None) -> str | None:
 
 
 def _wanted(
-    reason: str | None = None, place: str | None = None, before: str | None = None
+    reason: str | None = None, position: str | None = None, before: str | None = None
 ) -> Callable[[Letter], bool]:
     try:
         until = times.normalise(before) if before else None
@@ -196,7 +197,7 @@ def _wanted(
         raise click.BadParameter(str(error), param_hint="--before") from None
     return lambda letter: (
         (reason is None or letter.reason == reason)
-        and (place is None or letter.place == place)
+        and (position is None or letter.position == position)
         and (until is None or letter.received_at < until)
     )
 

@@ -1,9 +1,9 @@
-"""Where a feed stands: read from Kafka at the start, so that a crash loses and repeats nothing."""
+"""A feed's cursor: read from Kafka at the start, so that a crash loses and repeats nothing."""
 
 import hashlib
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -32,7 +32,7 @@ class Version(msgspec.Struct):
     complete: bool = False
 
 
-class Stand(msgspec.Struct, array_like=True):
+class KeyPosition(msgspec.Struct, array_like=True):
     """Of one key: every number from `low` to `high` is acknowledged but those in `gaps`."""
 
     high: int
@@ -44,14 +44,14 @@ class Cursor(msgspec.Struct, omit_defaults=True):
     """Everything from `low` up to `sequence` but `gaps` is acknowledged.
 
     Later events, where there are any, lie at `offsets` or beyond. `sequence` is None before the
-    first event, and where numbers count per key: then `keys` tells.
+    first event, and where numbers count per key: see `keys` then.
     """
 
     sequence: int | None
     offsets: Offsets
     gaps: list[Gap] = []
     low: int = 0
-    keys: dict[str, Stand] = {}
+    keys: dict[str, KeyPosition] = {}
     file: Version | None = None
     """What was read, where the source is files: each has a cursor of its own."""
 
@@ -71,8 +71,13 @@ def fingerprint(source: Source) -> str:
 class Journal:
     """Reads cursors and tails with one consumer; blocking, for the start only."""
 
-    def __init__(self, client: Mapping[str, Any], feed: str) -> None:
-        self._consumer = Consumer(
+    def __init__(
+        self,
+        client: Mapping[str, Any],
+        feed: str,
+        make_consumer: Callable[..., Consumer] = Consumer,
+    ) -> None:
+        self._consumer = make_consumer(
             {
                 **client,
                 "group.id": f"{feed}-feed",
@@ -107,7 +112,7 @@ class Journal:
     def settled_ends(self, topics: Iterable[str], patience: float = 10.0) -> Offsets:
         """The ends once they have stopped growing, or as they are after `patience` seconds.
 
-        By then nothing of a killed predecessor is under way; somebody else writes.
+        By then nothing of a killed predecessor is under way: what still grows is of another writer.
         """
         names = list(topics)
         ends = self.ends(names)
@@ -178,23 +183,23 @@ class Journal:
         left: dict[tuple[str | None, int | None], int] = {}
         assigned = []
         for topic, partitions in ends.items():
-            for partition, end in partitions.items():
-                low, _ = self._bounds(topic, int(partition))
-                start = max(low, starts.get(topic, {}).get(partition, 0))
+            for number, end in partitions.items():
+                low, _ = self._bounds(topic, int(number))
+                start = max(low, starts.get(topic, {}).get(number, 0))
                 if start < end:
-                    left[topic, int(partition)] = end
-                    assigned.append(TopicPartition(topic, int(partition), start))
+                    left[topic, int(number)] = end
+                    assigned.append(TopicPartition(topic, int(number), start))
         self._consumer.assign(assigned)
         while left:
             for message in self._consumer.consume(10_000, timeout=0.1):
-                place = message.topic(), message.partition()
+                partition = message.topic(), message.partition()
                 if _is_end(message):
-                    left.pop(place, None)
-                elif place in left:
-                    # The end of a compacted topic may be a hole: then only the mark tells.
+                    left.pop(partition, None)
+                elif partition in left:
+                    # The end of a compacted topic may be a hole: then only the mark shows it.
                     yield message
-                    if (message.offset() or 0) + 1 >= left[place]:
-                        del left[place]
+                    if (message.offset() or 0) + 1 >= left[partition]:
+                        del left[partition]
         self._consumer.unassign()
 
 

@@ -40,7 +40,7 @@ class Letter:
     value: bytes
 
     @property
-    def place(self) -> str:
+    def position(self) -> str:
         """`partition:offset`."""
         return f"{self.partition}:{self.offset}"
 
@@ -54,7 +54,7 @@ class Replayed(msgspec.Struct):
     While `running`, records of a replay that was cut short may lie at `offsets` or beyond.
     """
 
-    places: list[str]
+    positions: list[str] = msgspec.field(name="places")
     offsets: Offsets = {}
     running: bool = False
 
@@ -95,7 +95,7 @@ class DeadLetters:
         """
         done = self.replayed()
         letters = list(self.letters(wanted))
-        todo = [letter for letter in letters if letter.place not in done]
+        todo = [letter for letter in letters if letter.position not in done]
         ends = self._journal.settled_ends(self._config.topics(), SETTLED)
         self._remember(Replayed(sorted(done), ends, running=True))
         sent, bad = self._send(todo)
@@ -118,26 +118,26 @@ class DeadLetters:
             last[letter.partition] = letter.offset + 1
             purged += 1
         topic = self._config.dead_letter_topic
-        places = [TopicPartition(topic, number, offset) for number, offset in last.items()]
-        if places:
+        positions = [TopicPartition(topic, number, offset) for number, offset in last.items()]
+        if positions:
             admin = AdminClient(self._client, logger=logs.KAFKA)
-            for future in admin.delete_records(places).values():
+            for future in admin.delete_records(positions).values():
                 future.result()
         return purged
 
     def replayed(self) -> set[str]:
-        """The places replayed so far, those of a replay that was cut short included."""
+        """The positions replayed so far, those of a replay that was cut short included."""
         state = Replayed([])
         for message in self._journal.records(self._config.cursor_topic):
             if header(message.key()) == self._key:
                 state = msgspec.json.decode(message.value() or b"{}", type=Replayed)
-        places = set(state.places)
+        positions = set(state.positions)
         if state.running:
             ends = self._journal.settled_ends(self._config.topics(), SETTLED)
             for message in self._journal.between(state.offsets, ends):
-                place = header(dict(message.headers() or ()).get(REPLAYED))
-                places.update([place] if place else [])
-        return places
+                position = header(dict(message.headers() or ()).get(REPLAYED))
+                positions.update([position] if position else [])
+        return positions
 
     def _remember(self, state: Replayed) -> None:
         producer = self._producer()
@@ -164,12 +164,15 @@ class DeadLetters:
                 bad += 1
                 continue
             [action] = delivered
-            headers = dict(action.headers) | {"trace_id": letter.trace_id, REPLAYED: letter.place}
+            headers = dict(action.headers) | {
+                "trace_id": letter.trace_id,
+                REPLAYED: letter.position,
+            }
             producer.produce(
                 action.topic, action.value, action.key, on_delivery=report, headers=headers
             )
             producer.poll(0)
-            sent.add(letter.place)
+            sent.add(letter.position)
         if producer.flush(TIMEOUT) or failures:
             raise RuntimeError(f"not all replayed: {failures[0] if failures else 'no answer'}")
         return sent, bad

@@ -28,7 +28,7 @@ log = logging.getLogger("tapehouse.bridge")
 
 
 class Pausable(Protocol):
-    """A source that can be told to wait."""
+    """A source that can be paused."""
 
     def pause(self) -> None:
         """Stop reading, so that the source feels it."""

@@ -1,4 +1,4 @@
-"""What a bridge tells Prometheus, and whether it is ready."""
+"""A bridge's metrics for Prometheus, and whether it is ready."""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -43,14 +43,16 @@ class Latency:
         return family
 
 
-Reading = tuple[str, str, str, Iterable[tuple[dict[str, str], float]]]
+MetricValues = tuple[str, str, str, Iterable[tuple[dict[str, str], float]]]
 """`counter` or `gauge`, name, help, and labels with values."""
 
 
 class Collector:
     """Asks the bridge at scrape time: counting costs the hot path nothing."""
 
-    def __init__(self, feed: str, latency: Latency, read: Callable[[], Iterable[Reading]]) -> None:
+    def __init__(
+        self, feed: str, latency: Latency, read: Callable[[], Iterable[MetricValues]]
+    ) -> None:
         self._feed = feed
         self._latency = latency
         self._read = read

@@ -36,7 +36,7 @@ class Lane:
         """The partition of every key seen lately."""
         self._turn = 0
 
-    def place(self, key: bytes | None) -> int:
+    def assign(self, key: bytes | None) -> int:
         """The partition of a key that is not `known`; records without one take turns."""
         if key is None:
             self._turn += 1

@@ -25,9 +25,7 @@ from tapehouse_feed.actions import (
     Value,
 )
 from tapehouse_feed.continuity import Ledger
-from tapehouse_feed.frames import Opened, Route, envelope_type, keyed_trace, route_of
-from tapehouse_feed.mapping import Mapper, decoded
-from tapehouse_feed.refusals import (
+from tapehouse_feed.frame_validation import (
     MAX_EVENT,
     as_invalid,
     check_utf8,
@@ -35,6 +33,8 @@ from tapehouse_feed.refusals import (
     not_an_envelope,
     unusable,
 )
+from tapehouse_feed.frames import Opened, Route, envelope_type, keyed_trace, route_of
+from tapehouse_feed.mapping import Mapper, decoded
 from tapehouse_feed.restarts import Seen, judge_seen
 
 __all__ = [

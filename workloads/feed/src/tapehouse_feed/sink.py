@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,8 @@ MAX_KILOBYTES = 128 * 1024
 MAX_MESSAGE = 16 * 1024 * 1024
 CUT = 900_000
 """What a dead letter is cut to when its topic takes no larger record."""
-TELL = 500
-"""Milliseconds between the producer's accounts of what is acknowledged."""
+STATISTICS = 500
+"""Milliseconds between the producer's statistics, which say what is acknowledged."""
 
 log = logging.getLogger("tapehouse.bridge")
 
@@ -71,9 +71,14 @@ class Sink:
     """
 
     def __init__(
-        self, client: Mapping[str, Any], dead_letter_topic: str, feed: str, latency: Latency
+        self,
+        client: Mapping[str, Any],
+        dead_letter_topic: str,
+        feed: str,
+        latency: Latency,
+        make_producer: Callable[..., Producer] = Producer,
     ) -> None:
-        self._producer = Producer(
+        self._producer = make_producer(
             {
                 "linger.ms": 5,
                 "compression.type": "lz4",
@@ -85,8 +90,8 @@ class Sink:
                 "queue.buffering.max.messages": 5 * MAX_IN_FLIGHT,
                 "queue.buffering.max.kbytes": MAX_KILOBYTES,
                 "delivery.report.only.error": True,
-                "statistics.interval.ms": TELL,
-                "stats_cb": self._told,
+                "statistics.interval.ms": STATISTICS,
+                "stats_cb": self._take_statistics,
             },
             logger=logs.KAFKA,
         )
@@ -129,7 +134,7 @@ class Sink:
         lane = self._lanes[topic]
         partition = lane.known.get(key)  # type: ignore[arg-type]
         if partition is None:
-            partition = lane.place(key)
+            partition = lane.assign(key)
         try:
             self._produce(topic, value, key, partition, self._report, None, now // 1000, headers)
             lane.counts[partition] += 1
@@ -208,7 +213,7 @@ class Sink:
             spent += done.spent
         return msgspec.structs.replace(done, spent=spent) if done else None
 
-    def _told(self, statistics: str) -> None:
+    def _take_statistics(self, statistics: str) -> None:
         """Take the producer's account of what is acknowledged."""
         for name, topic in _account.decode(statistics).topics.items():
             self._acked[name] = {
@@ -247,8 +252,11 @@ class Sink:
 
     def flush(self, timeout: float) -> int:
         """Wait until everything is acknowledged; how many are not after `timeout` seconds."""
+        deadline = time.monotonic() + timeout
         self._producer.flush(timeout)
         self.poll()
-        if self._waiting:
-            self._producer.flush(timeout)
+        # What waited for room has been produced only now.
+        while self.in_flight and (left := deadline - time.monotonic()) > 0:
+            self._producer.flush(left)
+            self.poll()
         return self.in_flight

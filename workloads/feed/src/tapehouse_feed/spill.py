@@ -21,8 +21,8 @@ class SpillFull(OSError):  # noqa: N818  (a limit met, not a fault)
 class Spill:
     """A queue of frames in the files of one directory.
 
-    What an earlier process left there comes first. A frame that a crash tore is dropped: nobody
-    was told that it was safe.
+    What an earlier process left there comes first. A frame that a crash tore is dropped: it
+    was never acknowledged.
     """
 
     def __init__(self, directory: Path, limit: int) -> None:

@@ -54,7 +54,7 @@ class Simulator:
         """Frames per second: the other events come with the trades."""
         self.last = self.exchange.last_of(source.limit) if source.limit else None
         self.heard = 0
-        """The highest number sent to anybody: faults hit only what is sent for the first time."""
+        """The highest number sent to any client: faults hit only what is sent first."""
 
     def frames(self, first: int) -> Iterator[bytes]:
         """Frames from event `first` on, stamped as they are taken."""

@@ -1,4 +1,4 @@
-"""Which files a source has, and what tells one version of a file from another."""
+"""Which files a source has, and the digests that distinguish versions of a file."""
 
 from fnmatch import fnmatch
 from hashlib import blake2b

@@ -1,4 +1,4 @@
-"""Where a feed stands in Kafka: found at the start, written down while it works."""
+"""The cursors of a feed in Kafka: read at the start, written while it works."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,15 @@ from tapehouse_tape.times import from_micros
 
 from tapehouse_feed.config import FeedConfig, FilesSource, WebSocketSource
 from tapehouse_feed.continuity import Ledger, Replay, resumed
-from tapehouse_feed.cursor import STREAM, Cursor, Journal, Offsets, Stand, Version, fingerprint
+from tapehouse_feed.cursor import (
+    STREAM,
+    Cursor,
+    Journal,
+    KeyPosition,
+    Offsets,
+    Version,
+    fingerprint,
+)
 from tapehouse_feed.session import Session
 from tapehouse_feed.sink import Sink
 from tapehouse_feed.spill import Spill
@@ -33,15 +41,15 @@ State = dict[str, Ledger]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """What a cursor is of: a source, or one file of it."""
+class CursorId:
+    """What a cursor belongs to: a source, or one file of it."""
 
     key: str
     stream: str
     version: Version | None = None
 
 
-class Standing:
+class CursorStore:
     """The cursors of one feed, and the ledgers that follow from them."""
 
     def __init__(self, config: FeedConfig, client: Mapping[str, Any], sink: Sink) -> None:
@@ -52,7 +60,7 @@ class Standing:
         self._reading = asyncio.Lock()
         self._fingerprint = fingerprint(config.source)
         self._cursors: dict[str, Cursor] = {}
-        self._place = Place(self._fingerprint, self._fingerprint[:STREAM])
+        self._cursor_id = CursorId(self._fingerprint, self._fingerprint[:STREAM])
         self._looked = self._written = time.monotonic()
         self._looked_at = 0
         self.replay = Replay()
@@ -62,7 +70,7 @@ class Standing:
     @property
     def stream(self) -> str:
         """What the numbers are of that are being read."""
-        return self._place.stream
+        return self._cursor_id.stream
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -77,7 +85,7 @@ class Standing:
         ends = await asyncio.to_thread(self._journal.settled_ends, self._topics())
         self._sink.start(ends)
         if not isinstance(self._config.source, FilesSource):
-            state = await asyncio.to_thread(self._stand, self._place, ends)
+            state = await asyncio.to_thread(self._ledgers, self._cursor_id, ends)
             session.follow(self.stream, state.pop(""))
             session.keyed.update(state)
         self.waiting = ""
@@ -105,28 +113,28 @@ class Standing:
     def _topics(self) -> list[str]:
         return [*self._config.topics(), self._config.dead_letter_topic]
 
-    def _stand(self, place: Place, ends: Offsets) -> State:
+    def _ledgers(self, cursor_id: CursorId, ends: Offsets) -> State:
         """The ledgers to go on from; the first cursor of a stream is written before its events."""
-        cursor = self._cursors.get(place.key)
+        cursor = self._cursors.get(cursor_id.key)
         if cursor is None:
             numbered = not isinstance(self._config.source, WebSocketSource)
             state: State = {"": Ledger(0 if numbered else None)}
-            self._write(place, state, ends)
+            self._write(cursor_id, state, ends)
             self._sink.flush(FLUSH)
             return state
         letters = self._config.dead_letter_topic
-        later = self._journal.later(cursor, ends, place.stream, letters)
+        later = self._journal.later(cursor, ends, cursor_id.stream, letters)
         now = time.time_ns() // 1000
         state = {
             key: _resumed(cursor.keys.get(key), later.get(key, set()), now)
             for key in {*cursor.keys, *later} - {""}
         }
-        stand = None
+        position = None
         if cursor.sequence is not None:
-            stand = Stand(cursor.sequence, cursor.low, cursor.gaps)
-        state[""] = ledger = _resumed(stand, later.get("", set()), now)
+            position = KeyPosition(cursor.sequence, cursor.low, cursor.gaps)
+        state[""] = ledger = _resumed(position, later.get("", set()), now)
         # What a crash tore is fetched again in any case, what the source left out only if wanted.
-        high = stand.high if stand else 0
+        high = position.high if position else 0
         self.replay = Replay(floor=0 if self._config.continuity.backfill else high)
         if self._config.continuity.backfill or not isinstance(self._config.source, WebSocketSource):
             self.replay.begin(ledger)
@@ -149,23 +157,23 @@ class Standing:
     async def begin(self, path: str, version: Version) -> Ledger:
         """Take up a file; which of its rows are written already."""
         known = self.version(path)
-        place = Place(f"{self._fingerprint}/{path}", version.stream, version)
+        cursor_id = CursorId(f"{self._fingerprint}/{path}", version.stream, version)
         if known is None or known.stream != version.stream:
-            self._cursors.pop(place.key, None)
+            self._cursors.pop(cursor_id.key, None)
         async with self._reading:
             ends = await asyncio.to_thread(self._journal.settled_ends, self._topics())
             self._sink.advance(ends)
-            state = await asyncio.to_thread(self._stand, place, ends)
+            state = await asyncio.to_thread(self._ledgers, cursor_id, ends)
         # Until now a moment to be remembered was one of the file before.
-        self._place = place
+        self._cursor_id = cursor_id
         return state[""]
 
     def end(self, ledger: Ledger) -> None:
         """Remember that a file is complete, all of which is acknowledged."""
-        if self._place.version:
-            self._place.version.complete = True
+        if self._cursor_id.version:
+            self._cursor_id.version.complete = True
             self._sink.complete()
-            self._write(self._place, {"": ledger}, self._sink.offsets)
+            self._write(self._cursor_id, {"": ledger}, self._sink.offsets)
 
     # What is written down.
 
@@ -178,30 +186,30 @@ class Standing:
         spent = spill.spent() if spill else []
         if spent or self._sink.has_news:
             state = {key: ledger.copy() for key, ledger in session.ledgers.items()}
-            self._sink.mark((self._place, state), spent)
+            self._sink.mark((self._cursor_id, state), spent)
 
     def settle(self, spill: Spill | None) -> bool:
         """Write the newest moment that is acknowledged, if there is one."""
         done = self._sink.complete()
         if done is None:
             return False
-        place, state = done.state
-        self._write(place, state, done.offsets)
+        cursor_id, state = done.state
+        self._write(cursor_id, state, done.offsets)
         if spill:
             spill.release(done.spent)
         return True
 
-    def _write(self, place: Place, state: State, offsets: Offsets) -> None:
+    def _write(self, cursor_id: CursorId, state: State, offsets: Offsets) -> None:
         one = state.get("", Ledger())
         keys = {
-            key: Stand(ledger.high, ledger.low, ledger.gaps)
+            key: KeyPosition(ledger.high, ledger.low, ledger.gaps)
             for key, ledger in state.items()
             if key and ledger.high is not None
         }
-        cursor = Cursor(one.high, offsets, one.gaps, one.low, keys, place.version)
-        self._cursors[place.key] = cursor
+        cursor = Cursor(one.high, offsets, one.gaps, one.low, keys, cursor_id.version)
+        self._cursors[cursor_id.key] = cursor
         self._written = time.monotonic()
-        self._sink.put(self._config.cursor_topic, place.key, msgspec.json.encode(cursor))
+        self._sink.put(self._config.cursor_topic, cursor_id.key, msgspec.json.encode(cursor))
 
     async def look(self) -> None:
         """See from time to time where the topics end, so that a restart need not read much."""
@@ -218,17 +226,17 @@ class Standing:
         self._sink.advance(ends)
 
 
-def _resumed(stand: Stand | None, later: set[int], now: int) -> Ledger:
+def _resumed(position: KeyPosition | None, later: set[int], now: int) -> Ledger:
     """The ledger to go on from; events of before it have times of before `now`."""
-    ledger = _ledger(stand, later, now)
+    ledger = _ledger(position, later, now)
     ledger.newest = from_micros(now)
     return ledger
 
 
-def _ledger(stand: Stand | None, later: set[int], now: int) -> Ledger:
-    if stand is None:
+def _ledger(position: KeyPosition | None, later: set[int], now: int) -> Ledger:
+    if position is None:
         if not later:
             return Ledger()
         first = min(later)
         return resumed(first - 1, [], later, now, low=first)
-    return resumed(stand.high, stand.gaps, later, now, stand.low)
+    return resumed(position.high, position.gaps, later, now, position.low)

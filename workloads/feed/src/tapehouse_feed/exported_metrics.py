@@ -1,11 +1,11 @@
-"""What a bridge tells Prometheus, read when it is asked."""
+"""The values of a bridge's metrics, read when Prometheus asks."""
 
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, Protocol
 
 from tapehouse_feed.intake import Intake
-from tapehouse_feed.metrics import Reading
+from tapehouse_feed.metrics import MetricValues
 from tapehouse_feed.sink import Sink
 
 
@@ -21,16 +21,18 @@ class Connection(Protocol):
         """Connections made since the start."""
 
 
-def _one(kind: str, name: str, help_: str, value: float) -> Reading:
+def _one(kind: str, name: str, help_: str, value: float) -> MetricValues:
     return kind, name, help_, [({}, float(value))]
 
 
-def _labelled(name: str, help_: str, label: str, values: Mapping[Any, int]) -> Reading:
+def _labelled(name: str, help_: str, label: str, values: Mapping[Any, int]) -> MetricValues:
     samples = [({label: str(key)}, float(value)) for key, value in values.items()]
     return "counter", name, help_, samples
 
 
-def readings(intake: Intake, sink: Sink, source: Connection | None) -> Iterator[Reading]:
+def exported_metrics(
+    intake: Intake, sink: Sink, source: Connection | None
+) -> Iterator[MetricValues]:
     """Every number, now."""
     session, spill = intake.session, intake.spill
     ledgers = list(session.ledgers.values())

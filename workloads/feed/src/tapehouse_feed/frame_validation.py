@@ -1,4 +1,4 @@
-"""Why a frame or its data cannot be taken, said so that the sender can be told."""
+"""Checks of a frame and its data; the reason is worded for the sender."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from tapehouse_tape.events import Codec, Invalid, Reason
 from tapehouse_tape.rules import non_finite
 
 MAX_EVENT = 900_000
-"""The largest event in bytes: topics take records of 1 MiB unless told otherwise."""
+"""The largest event in bytes: topics take records of 1 MiB by default."""
 
 
 def check_utf8(frame: bytes) -> bytes:

@@ -7,9 +7,9 @@ import msgspec
 from tapehouse_feed.config import load
 from tapehouse_feed.continuity import Ledger
 from tapehouse_feed.cursor import Cursor, Version
+from tapehouse_feed.cursor_store import CursorStore
 from tapehouse_feed.session import Session
 from tapehouse_feed.sink import Mark
-from tapehouse_feed.standing import Standing
 
 from tests.feed.feeds import Feed, document
 
@@ -59,16 +59,16 @@ async def test_a_second_between_two_files_leaves_nothing_out(tmp_path: Any) -> N
     source = {"type": "files", "path": str(tmp_path), "format": "csv"}
     one = Feed(None, tmp_path, "", document("f", "127.0.0.1:1", source))  # type: ignore[arg-type]
     config, sink = load(one.file), Sink()
-    standing = Standing(config, {"bootstrap.servers": "127.0.0.1:1"}, sink)  # type: ignore[arg-type]
+    store = CursorStore(config, {"bootstrap.servers": "127.0.0.1:1"}, sink)  # type: ignore[arg-type]
     session = Session("f", config.events, stream="0" * 16, run="f" * 16)
 
     def tick() -> None:
-        standing.mark(session, None)
-        standing.settle(None)
+        store.mark(session, None)
+        store.settle(None)
 
-    standing._journal = Journal(tick)  # type: ignore[assignment]
-    session.follow(A.stream, await standing.begin("a", A))
+    store._journal = Journal(tick)  # type: ignore[assignment]
+    session.follow(A.stream, await store.begin("a", A))
     session.ledger.high = 700
-    standing.end(session.ledger)
-    assert (await standing.begin("b", B)) == Ledger(0)
+    store.end(session.ledger)
+    assert (await store.begin("b", B)) == Ledger(0)
     assert [sink.put_there[name].sequence for name in ("a", "b")] == [700, 0]
