@@ -63,6 +63,13 @@ def test_the_edges_of_types(type_: str, inside: str, outside: str) -> None:
         convert(type_, outside)
 
 
+def test_only_a_declared_scale_rounds() -> None:
+    assert convert("long", "0.1255", scale=1000) == 126
+    for value in ("0.4", "1.5", "2.5", 2.5, Decimal("0.1")):
+        with pytest.raises(Invalid, match="not a whole number"):
+            convert("long", value)
+
+
 def test_numbers_keep_their_digits_when_scaled() -> None:
     assert convert("decimal(38,9)", "123456789012345678901234567.123456789") == (
         "123456789012345678901234567.123456789"

@@ -149,3 +149,12 @@ def test_an_expected_column_that_is_none_is_named(tmp_path: Path) -> None:
     file.write_text('{"nte": 1}\n')
     with pytest.raises(LaptopError, match=r"rows\.jsonl:1: nte: the columns are at, price"):
         read_expected(file, COLUMNS)
+
+
+def test_a_byte_order_mark_and_separators_within_text_are_no_lines(tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    file.write_bytes(b'\xef\xbb\xbf{"symbol":"A\xe2\x80\xa8B"}\r\n{"symbol":"C"}\n')
+    assert list(objects(file)) == [(1, {"symbol": "A\u2028B"}), (2, {"symbol": "C"})]
+    expected = tmp_path / "rows.csv"
+    expected.write_bytes(b"\xef\xbb\xbfsymbol\nA\n")
+    assert read_expected(expected, TICK.fields) == ([{"symbol": "A"}], ("symbol",))

@@ -106,7 +106,7 @@ def came(directory: Path) -> list[dict[str, Any]]:
 
 
 def _csv(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    with file.open(newline="") as lines:
+    with file.open(newline="", encoding="utf-8-sig") as lines:
         reader = csv.DictReader(lines)
         for row in reader:
             if None in row or None in row.values():

@@ -33,7 +33,7 @@ def objects(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         LaptopError: a line is none; names it.
     """
     try:
-        lines = file.read_text().splitlines()
+        lines = file.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         raise LaptopError(f"{file}: not UTF-8: {error.reason}") from error
     for number, line in enumerate(lines, 1):

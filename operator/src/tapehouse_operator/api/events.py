@@ -133,8 +133,8 @@ class FieldMapping(Model):
     scale: Annotated[Number, Field(gt=0)] | None = None
     """Multiply a number by this, then round it if the field is an integer. Default: as it is."""
     unit: TimeUnit | None = None
-    """What a foreign time counts since 1970: `s`, `ms`, `us`, `ns`, or `iso` for a text.
-    Default: iso."""
+    """What a foreign time counts since 1970: `s`, `ms`, `us`, `ns`, or `iso` for a text. A number
+    that is no time between 1990 and 2100 in this unit is a dead letter. Default: iso."""
     map: (
         Annotated[dict[str, Annotated[str, Field(max_length=256)]], Field(max_length=256)] | None
     ) = None

@@ -141,7 +141,7 @@ def _maker(name: str, type_: str, declared: FieldMapping, quantity_scale: int) -
         value = read(frame)
         if value is None or value is MISSING:
             return value
-        return convert(names.get(text(value), value))
+        return convert(names.get(text(value), value) if names else value)
 
     return make
 

@@ -13,10 +13,15 @@ View = tuple[Any, Any]
 def reader(path: str) -> Reader:
     """A function that reads `path` from a value; a member of that whole name comes first."""
     steps = path.split(".")
-    has_dots = len(steps) > 1
+    if len(steps) == 1:
+
+        def read_member(value: Any) -> Any:
+            return value.get(path, MISSING) if type(value) is dict else _member(value, path)
+
+        return read_member
 
     def read(value: Any) -> Any:
-        if has_dots and isinstance(value, Mapping) and path in value:
+        if isinstance(value, dict) and path in value:
             return value[path]
         for step in steps:
             value = _member(value, step)
@@ -53,7 +58,7 @@ def _views(value: Any, steps: tuple[str, ...], path: str) -> Iterator[View]:
 
 
 def _member(value: Any, step: str) -> Any:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return value.get(step, MISSING)
     if isinstance(value, list) and step.isdecimal() and int(step) < len(value):
         return value[int(step)]

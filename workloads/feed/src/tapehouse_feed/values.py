@@ -17,8 +17,8 @@ EARLIEST, LATEST = "1990-01-01T00:00:00Z", "2100-01-01T00:00:00Z"
 """Numbers that make a time outside of these years were counted in another unit."""
 _PLAUSIBLE = range(times.to_micros(EARLIEST), times.to_micros(LATEST))
 _TRUTH = {"true": True, "false": False, "1": True, "0": False}
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII)
-_NOT_FINITE = re.compile(r"[+-]?(?:nan|inf|infinity)", re.IGNORECASE | re.ASCII)
+_is_number = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII).fullmatch
+_is_not_finite = re.compile(r"[+-]?(?:nan|inf|infinity)", re.IGNORECASE | re.ASCII).fullmatch
 _LONGEST = 400
 """Characters of a number, and its largest exponent: no declared type carries more."""
 _EXACT = decimal.Context(prec=10 * _LONGEST)
@@ -35,7 +35,9 @@ def converter(name: str, type_: IceType, *, scale: decimal.Decimal, unit: str) -
     """
     match type_:
         case Primitive(kind) if kind in INTEGERS:
-            return lambda value: _integer(name, kind, _number(name, value, scale))
+            # Scaling declares that what is beyond the scale is rounded away.
+            rounds = scale != 1
+            return lambda value: _integer(name, kind, _number(name, value, scale), rounds=rounds)
         case Primitive(kind) if kind in FLOATS:
             return lambda value: _float(name, kind, _number(name, value, scale))
         case Primitive("decimal"):
@@ -82,24 +84,29 @@ def _string(name: str, value: Any) -> str:
 
 
 def _number(name: str, value: Any, scale: decimal.Decimal) -> decimal.Decimal:
-    written = str(value).strip() if not isinstance(value, (bool, int)) else text(value)
-    if isinstance(value, bool) or not _is_number(written):
-        if not isinstance(value, bool) and _NOT_FINITE.fullmatch(written):
-            raise Invalid(Reason.RULE, f"{name}: {_shown(value)} is not a finite number")
-        raise Invalid(Reason.WRONG_TYPE, f"{name}: {_shown(value)} is not a number")
-    number = decimal.Decimal(written)
-    if abs(number.adjusted()) > _LONGEST:
+    kind = type(value)
+    if kind is str and len(value) <= _LONGEST and _is_number(value):
+        number = decimal.Decimal(value)
+    else:
+        number = decimal.Decimal(value) if kind is int else _other_number(name, value)
+    if not -_LONGEST <= number.adjusted() <= _LONGEST:
         raise Invalid(Reason.WRONG_TYPE, f"{name}: {_shown(value)} has too large an exponent")
     return number if scale == 1 else _EXACT.multiply(number, scale)
 
 
-def _is_number(written: str) -> bool:
-    return len(written) <= _LONGEST and _NUMBER.fullmatch(written) is not None
+def _other_number(name: str, value: Any) -> decimal.Decimal:
+    """A number that is neither an integer nor plain text: of Parquet, or within white space."""
+    written = "" if isinstance(value, bool) else str(value).strip()
+    if len(written) <= _LONGEST and _is_number(written):
+        return decimal.Decimal(written)
+    if _is_not_finite(written):
+        raise Invalid(Reason.RULE, f"{name}: {_shown(value)} is not a finite number")
+    raise Invalid(Reason.WRONG_TYPE, f"{name}: {_shown(value)} is not a number")
 
 
-def _integer(name: str, kind: str, number: decimal.Decimal) -> int:
-    whole = int(number)
-    if whole != number:
+def _integer(name: str, kind: str, number: decimal.Decimal, *, rounds: bool) -> int:
+    whole = int(number.to_integral_value()) if rounds else int(number)
+    if whole != number and not rounds:
         raise Invalid(Reason.WRONG_TYPE, f"{name}: {_shown(number)} is not a whole number")
     if whole not in _INTEGERS[kind]:
         raise Invalid(Reason.WRONG_TYPE, f"{name}: {_shown(number)} does not fit {kind}")
@@ -127,8 +134,7 @@ def _time(name: str, value: Any, unit: str) -> str:
             return times.normalise(aware.isoformat())
         if unit == "iso":
             return times.normalise(text(value))
-        number = _number(name, value, decimal.Decimal(1))
-        micros = math.floor(number / 1_000 if unit == "ns" else number * UNITS[unit])
+        micros = _micros(name, value, unit)
         if micros not in _PLAUSIBLE:
             raise ValueError(
                 f"{_shown(value)} {unit} since 1970 is not between {EARLIEST[:4]} and "
@@ -137,3 +143,11 @@ def _time(name: str, value: Any, unit: str) -> str:
         return times.from_micros(micros)
     except (ValueError, OverflowError) as error:
         raise Invalid(Reason.BAD_TIMESTAMP, f"{name}: {error}") from None
+
+
+def _micros(name: str, value: Any, unit: str) -> int:
+    factor = UNITS.get(unit)
+    if type(value) is int and factor:
+        return value * factor
+    number = _number(name, value, decimal.Decimal(1))
+    return math.floor(number * factor if factor else number / 1_000)
