@@ -36,15 +36,20 @@ def printed(*args: str) -> str:
     ).stdout
 
 
-def access(objects: list[Object]) -> dict[tuple[str, str], Object]:
-    """What says who may do what, without labels, by kind and namespace."""
+def access(objects: list[Object]) -> dict[tuple[str, str, str], Object]:
+    """What says who may do what, without labels, by kind, namespace and name."""
     kinds = ("ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding")
     found = {}
     for body in objects:
         if body["kind"] in kinds:
             metadata = {k: v for k, v in body["metadata"].items() if k != "labels"}
-            key = (body["kind"], metadata.get("namespace", ""))
+            key = (body["kind"], metadata.get("namespace", ""), metadata["name"])
             found[key] = {**body, "metadata": metadata}
+    return found
+
+
+def named(objects: list[Object], name: str) -> Object:
+    (found,) = [body for body in objects if body["metadata"]["name"] == name]
     return found
 
 
@@ -112,11 +117,11 @@ def test_the_pod_may_do_little(rendered: list[Object]) -> None:
 
 
 def test_probes_ask_where_the_operator_answers(rendered: list[Object]) -> None:
-    found, service = container(rendered), one(rendered, "Service")
+    found, service = container(rendered), named(rendered, "tapehouse-operator-metrics")
     paths = {p: found[f"{p}Probe"]["httpGet"]["path"] for p in ("startup", "liveness", "readiness")}
 
     assert paths == {"startup": "/healthz", "liveness": "/healthz", "readiness": "/readyz"}
-    assert found["ports"] == [{"name": "metrics", "containerPort": METRICS_PORT}]
+    assert found["ports"][0] == {"name": "metrics", "containerPort": METRICS_PORT}
     assert service["spec"]["ports"][0]["port"] == METRICS_PORT
 
 
@@ -130,6 +135,31 @@ def test_the_command_line_is_one_the_operator_takes(program: Path, namespaces: l
     assert parsed["namespaces"] == tuple(namespaces)
     assert parsed["all_namespaces"] is not bool(namespaces)
     assert (parsed["workers"], parsed["log_level"]) == (16, "DEBUG")
+
+
+def test_admission_listens_where_its_service_leads(rendered: list[Object]) -> None:
+    (service,) = [
+        body
+        for body in rendered
+        if body["kind"] == "Service" and body["metadata"]["name"].endswith("-admission")
+    ]
+    parsed = operator_run.make_context("run", container(rendered)["args"][1:]).params
+    target = service["spec"]["ports"][0]["targetPort"]
+    ports = {port["name"]: port["containerPort"] for port in container(rendered)["ports"]}
+
+    assert ports[target] == parsed["admission_port"]
+    assert service["spec"]["ports"][0]["port"] == 443
+    where = f"{SYSTEM}/{service['metadata']['name']}"
+    assert parsed["admission_service"] == where
+    assert "data" not in one(rendered, "Secret"), "an upgrade leaves the certificates alone"
+
+
+def test_admission_can_be_left_out(program: Path) -> None:
+    objects = render(program, {"admission": {"enabled": False}})
+
+    parsed = operator_run.make_context("run", container(objects)["args"][1:]).params
+    assert parsed["admission_port"] == 0
+    assert not [o for o in objects if "admission" in o["metadata"]["name"]]
 
 
 @pytest.mark.parametrize(

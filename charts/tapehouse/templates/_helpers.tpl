@@ -20,6 +20,6 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- define "tapehouse.rules" -}}
 {{- range splitList "---\n" (.Files.Get "files/rbac.yaml") }}
 {{- $object := fromYaml . }}
-{{- if eq $object.kind "ClusterRole" }}{{ toYaml $object.rules }}{{ end }}
+{{- if and (eq $object.kind "ClusterRole") (eq $object.metadata.name "tapehouse-operator") }}{{ toYaml $object.rules }}{{ end }}
 {{- end }}
 {{- end }}

@@ -12,6 +12,8 @@ QUIET_LIBRARIES = {
     "kopf": logging.WARNING,
     "asyncio": logging.WARNING,
     "aiohttp.access": logging.WARNING,
+    # A refused spec is an answer to its author, not an error of the operator.
+    "kopf.objects": logging.CRITICAL,
     # It warns that it cannot take over the signals, which is why it runs in a thread.
     "kopf._core.reactor.running": logging.ERROR,
 }
@@ -34,6 +36,12 @@ def main() -> None:
 @click.option("--workers", default=16, show_default=True, help="Resources reconciled at a time.")
 @click.option("--address", help="Where /healthz and /metrics listen  [default: $POD_IP, loopback]")
 @click.option("--port", default=9104, show_default=True)
+@click.option(
+    "--admission-port", default=0, help="Where admission listens  [default: no admission]"
+)
+@click.option(
+    "--admission-service", default="", metavar="NS/NAME", help="The Service in front of it."
+)
 @click.option("--log-level", default="INFO", show_default=True)
 @click.option("--kubeconfig", type=click.Path(path_type=Path, exists=True))
 def run(
@@ -43,6 +51,8 @@ def run(
     workers: int,
     address: str | None,
     port: int,
+    admission_port: int,
+    admission_service: str,
     log_level: str,
     kubeconfig: Path | None,
 ) -> None:
@@ -61,6 +71,8 @@ def run(
         workers=workers,
         log_level=log_level,
         port=port,
+        admission_port=admission_port,
+        admission_service=admission_service,
         kubeconfig=kubeconfig,
         **({"address": address} if address else {}),
     )

@@ -57,9 +57,11 @@ class Operator:
         path.write_text(yaml.safe_dump(config))
         return path
 
-    def kubectl(self, *args: str, stdin: str | None = None, scoped: bool = True) -> str:
+    def kubectl(
+        self, *args: str, stdin: str | None = None, scoped: bool = True, check: bool = True
+    ) -> str:
         where = ("--namespace", self.namespace) if scoped else ()
-        return self.server.kubectl(*where, *args, stdin=stdin)
+        return self.server.kubectl(*where, *args, stdin=stdin, check=check)
 
     def get(self, kind: str, name: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.kubectl("get", kind, name, "-o", "json"))
@@ -136,10 +138,12 @@ class Operator:
 
 
 @contextmanager
-def running_operator(server: ApiServer, directory: Path, namespace: str) -> Iterator[Operator]:
+def running_operator(
+    server: ApiServer, directory: Path, namespace: str, *options: str
+) -> Iterator[Operator]:
     operator = Operator(server, namespace, directory, f"{server.net.prefix}.9.1")
     operator.prepare()
-    operator.start("--no-leader-election")
+    operator.start(*(options or ("--no-leader-election",)))
     try:
         yield operator
     finally:

@@ -18,13 +18,14 @@ import aiohttp
 from tapehouse_kube.access import Access
 from tapehouse_kube.client import SILENCE
 from tapehouse_kube.errors import Rejected, Unavailable
-from tapehouse_kube.objects import Scope
+from tapehouse_kube.objects import Body, Scope
 
 from tapehouse_operator.decision import AnyKind
 from tapehouse_operator.names import API_VERSION, GROUP, VERSION
 from tapehouse_operator.shell.ending import run_until_stopped
 from tapehouse_operator.shell.engine import Engine
 from tapehouse_operator.shell.framework import kopf
+from tapehouse_operator.shell.webhook import PATH, Webhook
 
 T = TypeVar("T")
 
@@ -33,6 +34,8 @@ RESTART = (0.5, 30.0)
 """Seconds before Kopf is started again: the first time, and at most."""
 PATIENCE = 5.0
 """Seconds that Kopf's start waits at most for a look at what is defined."""
+REFUSED = 422
+"""The HTTP status of a refusal: the API server understood the request, the spec is wrong."""
 INITIAL = "sendInitialEvents"
 """In the query of a watch that begins with everything there is."""
 
@@ -41,9 +44,15 @@ class KopfSource:
     """Feeds the kinds' events into an engine for as long as it runs."""
 
     def __init__(
-        self, engine: Engine, access: Access, kinds: Sequence[AnyKind], namespaces: Sequence[str]
+        self,
+        engine: Engine,
+        access: Access,
+        kinds: Sequence[AnyKind],
+        namespaces: Sequence[str],
+        webhook: Webhook | None = None,
     ) -> None:
         self._engine, self._access, self._namespaces = engine, access, tuple(namespaces)
+        self._webhook = webhook
         self._kinds = {kind.model.names.plural: kind.model.__name__ for kind in kinds}
         self._waiting: asyncio.Task[None] | None = None
         """For kinds that Kopf lacks: it serves what is defined at the moment it starts."""
@@ -54,6 +63,9 @@ class KopfSource:
         kopf.on.login(registry=self._registry)(self._login)
         for plural in self._kinds:
             kopf.on.event(GROUP, VERSION, plural, registry=self._registry)(self._event)
+            if webhook is not None:
+                judged = kopf.on.validate(GROUP, VERSION, plural, id=PATH, registry=self._registry)
+                judged(self._admit)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Watch until `stop` is set, whatever happens to Kopf."""
@@ -88,7 +100,7 @@ class KopfSource:
         await self._look_for_kinds()
         operator = kopf.operator(
             registry=self._registry,
-            settings=_settings(),
+            settings=_settings(self._webhook),
             standalone=True,
             clusterwide=not self._namespaces,
             namespaces=self._namespaces,
@@ -126,6 +138,15 @@ class KopfSource:
     async def _event(self, event: Any, **_: Any) -> None:
         tell = self._engine.gone if event["type"] == "DELETED" else self._engine.seen
         self._loop.call_soon_threadsafe(tell, event["object"])
+
+    async def _admit(self, *, body: Body, warnings: list[str], **rest: Any) -> None:
+        """The engine judges; Kopf's server passes the answer to the API server."""
+        old: Body | None = rest.get("old")
+        said = await self._ours(self._engine.judge(dict(body), dict(old) if old else None))
+        if not said.allowed:
+            raise kopf.AdmissionError(said.message, code=REFUSED)
+        if said.message:
+            warnings.append(said.message)
 
     async def _after_our_list(
         self, request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
@@ -199,8 +220,15 @@ class _NoProgress(kopf.ProgressStorage):
         return essence
 
 
-def _settings() -> kopf.OperatorSettings:
+def _settings(webhook: Webhook | None) -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
+    if webhook is not None:
+        settings.admission.server = kopf.WebhookServer(
+            addr=webhook.endpoint.address,
+            port=webhook.endpoint.port,
+            certfile=webhook.certificate,
+            pkeyfile=webhook.key,
+        )
     settings.persistence.diffbase_storage = _NoDiffs()
     settings.persistence.progress_storage = _NoProgress()
     settings.posting.enabled = False

@@ -1,11 +1,13 @@
 """Least privilege for the operator and the query server, generated from the kinds."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tapehouse_operator.backends.cluster import REVISIONS
 from tapehouse_operator.decision import AnyKind
 from tapehouse_operator.names import GROUP
+from tapehouse_operator.shell.webhook import NAME as ADMISSION
+from tapehouse_operator.shell.webhook import configuration_name
 
 NAME = "tapehouse-operator"
 ACCOUNT = f"tapehouse-system/{NAME}"
@@ -28,12 +30,13 @@ def rules(kinds: Sequence[AnyKind]) -> list[dict[str, Any]]:
         *_by_group(owned, (*READ, *WRITE)),
         *_by_group(only_read, READ),
         _rule("", ["events"], ("create", "patch")),
+        _rule("", ["secrets"], ("patch",), [ADMISSION]),
         _rule("coordination.k8s.io", ["leases"], ("get", "list", "watch", "create", "update")),
     ]
 
 
 def manifests(kinds: Sequence[AnyKind], namespaces: Sequence[str], account: str) -> list[Any]:
-    """Service account, role and binding: a Role in each namespace, or one ClusterRole.
+    """Service account, role and binding: a Role in each namespace, or one ClusterRole; admission.
 
     `account` is `namespace/name` of the service account.
     """
@@ -51,7 +54,28 @@ def manifests(kinds: Sequence[AnyKind], namespaces: Sequence[str], account: str)
                 "subjects": [dict(subject)],
             }
         )
-    return out
+    return [*out, *_admission(namespaces, home, subject)]
+
+
+def _admission(namespaces: Sequence[str], home: str, subject: Mapping[str, str]) -> list[Any]:
+    """What only admission needs: its Secret, which the operator fills, and rights by name."""
+    api, name = "rbac.authorization.k8s.io", configuration_name(namespaces)
+    configurations = ["validatingwebhookconfigurations"]
+    return [
+        _object("v1", "Secret", ADMISSION, namespaces[0] if namespaces else home),
+        {
+            **_object(f"{api}/v1", "ClusterRole", name, ""),
+            "rules": [
+                _rule("admissionregistration.k8s.io", configurations, ("create", "patch"), [name]),
+                _rule(api, ["clusterroles"], ("get",), [name]),
+            ],
+        },
+        {
+            **_object(f"{api}/v1", "ClusterRoleBinding", name, ""),
+            "roleRef": {"apiGroup": api, "kind": "ClusterRole", "name": name},
+            "subjects": [dict(subject)],
+        },
+    ]
 
 
 def query_role(kinds: Sequence[AnyKind]) -> dict[str, Any]:
@@ -78,5 +102,8 @@ def _by_group(objects: Iterable[tuple[str, str]], verbs: tuple[str, ...]) -> lis
     return [_rule(group, plurals, verbs) for group, plurals in sorted(groups.items())]
 
 
-def _rule(group: str, resources: Sequence[str], verbs: Sequence[str]) -> dict[str, Any]:
-    return {"apiGroups": [group], "resources": list(resources), "verbs": list(verbs)}
+def _rule(
+    group: str, resources: Sequence[str], verbs: Sequence[str], names: Sequence[str] = ()
+) -> dict[str, Any]:
+    rule = {"apiGroups": [group], "resources": list(resources), "verbs": list(verbs)}
+    return {**rule, "resourceNames": list(names)} if names else rule

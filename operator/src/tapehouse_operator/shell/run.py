@@ -6,9 +6,11 @@ import gc
 import logging
 import random
 import signal
+import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 
 from tapehouse_kube.access import load_access
 from tapehouse_kube.client import HttpKube
@@ -24,6 +26,7 @@ from tapehouse_operator.shell.handlers import KopfSource
 from tapehouse_operator.shell.health import serve_health
 from tapehouse_operator.shell.recorder import Recorder
 from tapehouse_operator.shell.settings import Settings
+from tapehouse_operator.shell.webhook import Endpoint, Webhook
 
 log = logging.getLogger(__name__)
 LEASE_NAME = "tapehouse-operator"
@@ -37,7 +40,7 @@ async def run_operator(settings: Settings, kinds: Sequence[AnyKind] = KINDS) -> 
 
     Raises:
         FileNotFoundError, ValueError: there is no way to reach an API server.
-        OSError: the metrics port is taken.
+        OSError: the metrics port or that of admission is taken.
     """
     gc.set_threshold(*COLLECT_EVERY)
     access = load_access(str(settings.kubeconfig or ""))
@@ -57,9 +60,13 @@ async def run_operator(settings: Settings, kinds: Sequence[AnyKind] = KINDS) -> 
             rng=rng,
             tell=recorder.tell,
         )
-        async with serve_health(engine, settings.address, settings.port), _started(engine, stop):
+        async with (
+            serve_health(engine, settings.address, settings.port),
+            _admission(kube, settings, home, kinds) as webhook,
+            _started(engine, stop),
+        ):
             log.info("serving %s", ", ".join(engine.kind_names))
-            source = KopfSource(engine, access, kinds, settings.namespaces)
+            source = KopfSource(engine, access, kinds, settings.namespaces, webhook)
             lead = (
                 _elected(engine, lease, kube, rng) if settings.leader_election else _alone(engine)
             )
@@ -75,6 +82,33 @@ async def run_operator(settings: Settings, kinds: Sequence[AnyKind] = KINDS) -> 
                     with suppress(asyncio.CancelledError):
                         await task
     log.info("stopped")
+
+
+@asynccontextmanager
+async def _admission(
+    kube: HttpKube, settings: Settings, home: str, kinds: Sequence[AnyKind]
+) -> AsyncIterator[Webhook | None]:
+    """What Kopf's admission server needs, kept current; None without admission."""
+    if not settings.admission_port:
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="tapehouse-admission-") as directory:
+        webhook = Webhook(
+            kube,
+            Endpoint(settings.address, settings.admission_port, settings.admission_service),
+            Path(directory),
+            home=home,
+            plurals=[kind.model.names.plural for kind in kinds],
+            namespaces=settings.namespaces,
+            clock=lambda: datetime.now(UTC),
+        )
+        await webhook.prepare()
+        keeping = asyncio.create_task(webhook.run(), name="admission")
+        try:
+            yield webhook
+        finally:
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
 
 
 def catalogs(rng: random.Random) -> Callable[[Mapping[str, str]], Catalog]:

@@ -33,3 +33,7 @@ class Settings:
     identity: str = field(default_factory=_identity)
     """Who this process is to the lease."""
     kubeconfig: Path | None = None
+    admission_port: int = 0
+    """Where admission listens, at `address`; 0: there is no admission."""
+    admission_service: str = ""
+    """`namespace/name` of the Service in front of it; empty: it is called by its address."""

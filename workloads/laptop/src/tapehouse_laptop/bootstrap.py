@@ -14,6 +14,7 @@ from tapehouse_laptop.kubeapi import (
     CRDS,
     NAMESPACES,
     NODES,
+    SECRETS,
     SERVICE_ACCOUNTS,
     Key,
     Kube,
@@ -28,6 +29,7 @@ OPERATOR = Key("tapehouse-system", "tapehouse-operator")
 TOKEN_SECONDS = 365 * 86400
 ESTABLISH_TIMEOUT = 30.0
 RBAC = {
+    "Secret": SECRETS,
     "ServiceAccount": SERVICE_ACCOUNTS,
     "ClusterRole": Resource(
         "rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles", namespaced=False

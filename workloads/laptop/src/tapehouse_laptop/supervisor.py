@@ -45,6 +45,8 @@ CONTROLLERS: dict[str, Callable[[Context], Awaitable[None]]] = {
 """In the order of starting; stopped in reverse."""
 OPERATOR = "operator"
 OPERATOR_PORT = 9104
+ADMISSION_PORT = 9443
+"""Where the operator answers the API server before a resource is stored."""
 OPERATOR_TIMEOUT = 120.0
 OPERATOR_MODULE = "tapehouse_operator"
 STOP_TIMEOUT = 45.0
@@ -214,6 +216,7 @@ def operator_command(namespaces: list[str]) -> list[str]:
         OPERATOR_MODULE,
         "run",
         "--no-leader-election",
+        f"--admission-port={ADMISSION_PORT}",
         *scope,
     ]
 
