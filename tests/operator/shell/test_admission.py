@@ -19,9 +19,9 @@ apiVersion: tapehouse.dev/v1alpha1
 kind: StreamJob
 metadata: {name: copy}
 spec:
-  inputs: [{feed: market}]
+  inputs: [{feed: later, event: TradeExecuted, as: ticks}]
   outputs: [{table: trades}]
-  sql: INSERT INTO bronze.trades (symbol) SELECT symbol FROM market_trades;
+  sql: INSERT INTO bronze.trades (symbol) SELECT symbol FROM ticks;
 """
 
 
@@ -66,7 +66,9 @@ def test_a_missing_reference_warns_and_is_reconciled_when_it_comes(operator: Ope
     assert "created" in said
     wait_until(lambda: operator.condition("streamjob", "copy", "Accepted"), "a status")
     before = operator.condition("streamjob", "copy", "Accepted")["message"]
-    operator.kubectl("apply", "-f", "-", stdin=FEED)
+    assert "no TradeFeed later" in before
+    feed = FEED.replace("name: market", "name: later")
+    operator.kubectl("apply", "-f", "-", stdin=feed)
     wait_until(
         lambda: operator.condition("streamjob", "copy", "Accepted")["message"] != before,
         "the job to see its feed",

@@ -118,7 +118,7 @@ class TestCommands:
         file = tmp_path / "feed.yaml"
         file.write_text(FEED)
         said = self.run(operator, "plan", "-f", str(file), "--detailed-exitcode")
-        assert said == "TradeFeed/market: none\nPlan: 1 none\n"
+        assert said == "Plan: 1 none\n"
         file.write_text(FEED.replace("tradesPerSecond: 10", "tradesPerSecond: 30"))
         said = self.run(operator, "plan", "-f", str(file), "--detailed-exitcode", status=2)
         assert "TradeFeed/market: restart (revision" in said
