@@ -169,7 +169,7 @@ def test_what_is_no_data_is_left_out(path: str, meant: bool) -> None:
     assert is_data(path) is meant
 
 
-class Desk:
+class Receiver:
     """The bridge without Kafka: rows are written as soon as they are taken."""
 
     def __init__(self) -> None:
@@ -200,9 +200,9 @@ class Desk:
 
 
 async def reading(
-    path: Path, desk: Desk, work: Callable[[Files], Any], format_: str = "csv"
+    path: Path, receiver: Receiver, work: Callable[[Files], Any], format_: str = "csv"
 ) -> None:
-    files = Files(FilesSource(str(path), format_, follow=True), (TRADE,), False, desk)
+    files = Files(FilesSource(str(path), format_, follow=True), (TRADE,), False, receiver)
     task = asyncio.create_task(files.run())
     try:
         async with asyncio.timeout(20):
@@ -229,51 +229,104 @@ def test_one_unreadable_file_is_named_and_the_others_are_read(tmp_path: Path) ->
     (tmp_path / "c.csv.gz").write_bytes(gzip.compress((HEADER + row("C")).encode(), mtime=0))
     (tmp_path / "d.csv.gz").write_bytes(gzip.compress((HEADER + row("D")).encode(), mtime=0)[:-12])
     (tmp_path / "_SUCCESS").write_text("")
-    desk = Desk()
+    receiver = Receiver()
 
     async def work(files: Files) -> None:
-        await until(lambda: {"B", "C"} <= set(desk.keys))
+        await until(lambda: {"B", "C"} <= set(receiver.keys))
         await until(lambda: "a.csv (and 1 more): two columns are named 'x'" in files.problem)
         assert files.connected
         (tmp_path / "a.csv").write_text(HEADER + row("A"))
         (tmp_path / "d.csv.gz").unlink()
         await until(lambda: not files.problem)
-        assert "A" in desk.keys
+        assert "A" in receiver.keys
 
-    asyncio.run(reading(tmp_path, desk, work))
+    asyncio.run(reading(tmp_path, receiver, work))
 
 
 def test_a_last_line_without_an_end_is_read_once_after_a_rest(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text(HEADER + row("A") + row("B").rstrip("\n"))
-    desk = Desk()
+    receiver = Receiver()
 
     async def first(files: Files) -> None:
-        await until(lambda: desk.keys == ["A"])
-        await until(lambda: desk.keys == ["A", "B"])
+        await until(lambda: receiver.keys == ["A"])
+        await until(lambda: receiver.keys == ["A", "B"])
         with path.open("a") as more:
             more.write("\n" + row("C"))
-        await until(lambda: desk.keys == ["A", "B", "C"])
+        await until(lambda: receiver.keys == ["A", "B", "C"])
 
-    asyncio.run(reading(tmp_path, desk, first))
+    asyncio.run(reading(tmp_path, receiver, first))
 
     async def again(files: Files) -> None:
         with path.open("a") as more:
             more.write(row("D"))
-        await until(lambda: "D" in desk.keys)
+        await until(lambda: "D" in receiver.keys)
 
-    asyncio.run(reading(tmp_path, desk, again))
-    assert desk.keys == ["A", "B", "C", "D"]
+    asyncio.run(reading(tmp_path, receiver, again))
+    assert receiver.keys == ["A", "B", "C", "D"]
+
+
+def test_a_last_line_that_grows_after_it_was_read_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(HEADER + row("A").rstrip("\n"))
+    receiver = Receiver()
+
+    async def work(files: Files) -> None:
+        await until(lambda: receiver.keys == ["A"])
+        with path.open("a") as more:
+            more.write("00\n" + row("B"))
+        await until(lambda: receiver.keys == ["A", "B"])
+        assert "its last line grew after it was read" in files.problem
+
+    asyncio.run(reading(tmp_path, receiver, work))
+
+
+def test_a_file_cut_while_it_is_read_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(HEADER + row("A") * 50_000)
+    receiver = Receiver()
+    begin = receiver.begin
+
+    async def cut_first(path_: str, version: Version) -> Ledger:
+        if version.size > 100:
+            path.write_text(HEADER + row("A"))
+        return await begin(path_, version)
+
+    receiver.begin = cut_first  # type: ignore[method-assign]
+
+    async def work(files: Files) -> None:
+        await until(lambda: "its unread rows are lost" in files.problem)
+        await until(lambda: bool(receiver.keys))
+
+    asyncio.run(reading(tmp_path, receiver, work))
+
+
+def test_a_file_removed_before_its_end_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(HEADER + row("A"))
+    receiver = Receiver()
+    begin = receiver.begin
+
+    async def remove_first(path_: str, version: Version) -> Ledger:
+        path.unlink()
+        return await begin(path_, version)
+
+    receiver.begin = remove_first  # type: ignore[method-assign]
+
+    async def work(files: Files) -> None:
+        await until(lambda: "it was removed" in files.problem)
+
+    asyncio.run(reading(tmp_path, receiver, work))
 
 
 def test_a_file_replaced_before_its_end_is_named(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text(HEADER + row("A"))
-    desk = Desk()
-    desk.versions[str(path)] = Version(900, "of the file before", "stream")
+    receiver = Receiver()
+    receiver.versions[str(path)] = Version(900, "of the file before", "stream")
 
     async def work(files: Files) -> None:
         await until(lambda: "was replaced or cut before it was read" in files.problem)
-        await until(lambda: desk.keys == ["A"])
+        await until(lambda: receiver.keys == ["A"])
 
-    asyncio.run(reading(tmp_path, desk, work))
+    asyncio.run(reading(tmp_path, receiver, work))

@@ -32,6 +32,7 @@ REMEMBERED = 600.0
 log = logging.getLogger("tapehouse.bridge")
 
 
+_BEFORE_END = "before it was read to its end: its unread rows are lost"
 _Signature = tuple[int | None, Any]
 
 
@@ -44,7 +45,7 @@ class _Refused(msgspec.Struct):
     """Whether it stays so until the file changes."""
 
 
-class Desk(Protocol):
+class RowReceiver(Protocol):
     """Takes the rows and knows what is written already."""
 
     def version(self, path: str) -> Version | None:
@@ -66,14 +67,14 @@ class Files:
     """The files of one feed, in the order of their names."""
 
     def __init__(
-        self, source: FilesSource, events: tuple[Event, ...], mapped: bool, desk: Desk
+        self, source: FilesSource, events: tuple[Event, ...], mapped: bool, receiver: RowReceiver
     ) -> None:
         if source.format not in rows.FORMATS:
             known = ", ".join(rows.FORMATS)
             raise ConfigError(f"source.format: {source.format!r}: give one of {known}")
         self._source = source
         self._framer = rows.Framer(events, mapped)
-        self._desk = desk
+        self._receiver = receiver
         self._room = asyncio.Event()
         self._room.set()
         self._stopping = asyncio.Event()
@@ -127,12 +128,14 @@ class Files:
         self._reading -= self._refused.keys() - present
         self._refused = {path: why for path, why in self._refused.items() if path in present}
         for path in self._reading - present:
-            self._lose(path, "it was removed before it was read to its end")
+            self._lose(path, f"it was removed {_BEFORE_END}")
         for info in found:
             if self._stopping.is_set():
                 return
             try:
                 await self._look_at(filesystem, info)
+            except (FileNotFoundError, rows.CutError):
+                self._lose(info.path, f"it was removed or cut {_BEFORE_END}")
             except Exception as error:
                 self._refuse(info, error)
 
@@ -148,7 +151,7 @@ class Files:
 
     def _lose(self, path: str, what: str) -> None:
         self._reading.discard(path)
-        self._lost = f"{path}: {what}; the rows not read by then are lost", time.monotonic()
+        self._lost = f"{path}: {what}", time.monotonic()
         log.error("rows are lost", extra={"path": path, "error": what})
 
     async def _wait(self, seconds: float | None) -> None:
@@ -165,11 +168,11 @@ class Files:
             return
         if self._seen.get(info.path) == signature:
             return
-        known = self._desk.version(info.path)
+        known = self._receiver.version(info.path)
         whole = not (self._lines and self._source.follow) or self._rested(info.path, signature)
         version, total = await asyncio.to_thread(self._version, filesystem, info, known, whole)
         if known and not known.complete and version.stream != known.stream and not refused:
-            self._lose(info.path, "it was replaced or cut before it was read to its end")
+            self._lose(info.path, f"it was replaced or cut {_BEFORE_END}")
         if version is not known or not version.complete:
             await self._read(filesystem, info.path, version)
         if self._stopping.is_set():
@@ -195,14 +198,17 @@ class Files:
         Without `whole` a last line without an end is left for later.
         """
         with filesystem.open_input_stream(info.path) as stream:
-            size, digest, before, total = digests(stream, known.size if known else 0, not whole)
-        if known and (before == known.digest if self._lines else digest == known.digest):
+            found = digests(stream, known.size if known else 0, not whole)
+        if known and (found.early if self._lines else found.digest) == known.digest:
             # Its last line may have been taken without an end: then `size` is less.
-            if size <= known.size:
-                return known, max(known.size, total) if total > known.size else known.size
-            return Version(size, digest, known.stream), total
-        identity = f"{self._source.path}\0{info.path}\0{digest}".encode()
-        return Version(size, digest, blake2b(identity, digest_size=8).hexdigest()), total
+            if found.size <= known.size:
+                return known, found.total
+            if self._lines and found.continues_a_line:
+                self._lose(info.path, "its last line grew after it was read; the rest is lost")
+            return Version(found.size, found.digest, known.stream), found.total
+        identity = f"{self._source.path}\0{info.path}\0{found.digest}".encode()
+        stream = blake2b(identity, digest_size=8).hexdigest()
+        return Version(found.size, found.digest, stream), found.total
 
     @property
     def _lines(self) -> bool:
@@ -210,7 +216,7 @@ class Files:
         return self._source.format != "parquet"
 
     async def _read(self, filesystem: Any, path: str, version: Version) -> None:
-        ledger = await self._desk.begin(path, version)
+        ledger = await self._receiver.begin(path, version)
         self.connections += 1
         self.connected = True
         log.info("reading", extra={"path": path, "from": (ledger.high or 0) + 1})
@@ -221,7 +227,7 @@ class Files:
             stream = rows.limited(file, version.size) if self._lines else file
             if not await self._send(stream, ledger):
                 return
-        await self._desk.end()
+        await self._receiver.end()
         self._reading.discard(path)
         log.info("read to the end", extra={"path": path, "rows": ledger.high})
 
@@ -235,7 +241,9 @@ class Files:
         first = ledger.gaps[0].first if ledger.gaps else (ledger.high or 0) + 1
         for number, row in self._rows(stream, first):
             frame = self._framer.frame(row)
-            actions = self._desk.receive_row(frame, number, row.original, time.time_ns() // 1000)
+            actions = self._receiver.receive_row(
+                frame, number, row.original, time.time_ns() // 1000
+            )
             newest = [each.event_time for each in actions if isinstance(each, Deliver)]
             ahead = pace.ahead(newest[-1]) if newest else 0.0
             if ahead > 0:

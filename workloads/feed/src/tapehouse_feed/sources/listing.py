@@ -3,7 +3,7 @@
 from fnmatch import fnmatch
 from hashlib import blake2b
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 from pyarrow import fs
 
@@ -56,19 +56,41 @@ def is_data(path: str) -> bool:
     )
 
 
-def digests(stream: Any, before: int, whole_lines: bool) -> tuple[int, str, str, int]:
-    """Size and digest of a file, the digest of its first `before` bytes, and all there is.
+class Digests(NamedTuple):
+    """What a file is now, compared with its first bytes, which were read before."""
+
+    size: int
+    """Bytes that count: all, or those up to the end of the last line."""
+    digest: str
+    early: str
+    """The digest of the first bytes."""
+    total: int
+    seam: bytes
+    """The byte before the end of the first bytes and the one after it."""
+
+    @property
+    def continues_a_line(self) -> bool:
+        """Whether the first bytes ended within a line that goes on."""
+        # In UTF-16 a line's end has a zero byte before or after it.
+        return (
+            len(self.seam) == 2 and self.seam[:1] not in b"\n\0" and self.seam[1:] not in b"\r\n\0"
+        )
+
+
+def digests(stream: Any, before: int, whole_lines: bool) -> Digests:
+    """Read a file, of which the first `before` bytes were read before.
 
     With `whole_lines` what follows the last line's end is left for later.
     """
     whole, early = blake2b(digest_size=16), blake2b(digest_size=16)
-    size, at, rest = 0, 0, b""
+    size, at, rest, seam = 0, 0, b"", b""
     while chunk := stream.read(CHUNK):
         early.update(chunk[: max(0, before - at)])
+        seam += chunk[max(0, before - 1 - at) : max(0, before + 1 - at)]
         at += len(chunk)
         rest += chunk
         cut = rest.rfind(b"\n") + 1 if whole_lines else len(rest)
         whole.update(rest[:cut])
         size += cut
         rest = rest[cut:]
-    return size, whole.hexdigest(), early.hexdigest(), at
+    return Digests(size, whole.hexdigest(), early.hexdigest(), at, seam)

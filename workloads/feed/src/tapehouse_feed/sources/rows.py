@@ -133,6 +133,10 @@ def limited(stream: BinaryIO, size: int) -> BinaryIO:
     return io.BufferedReader(_Limited(stream, size), 1 << 18)
 
 
+class CutError(OSError):
+    """A file ended before the size it had."""
+
+
 class _Limited(io.RawIOBase):
     def __init__(self, stream: BinaryIO, size: int) -> None:
         self._stream = stream
@@ -143,6 +147,8 @@ class _Limited(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         piece = self._stream.read(min(len(buffer), self._left))
+        if self._left and not piece:
+            raise CutError(f"the file ended {self._left} bytes early")
         buffer[: len(piece)] = piece
         self._left -= len(piece)
         return len(piece)
