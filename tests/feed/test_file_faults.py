@@ -266,6 +266,26 @@ def test_a_last_line_without_an_end_is_read_once_after_a_rest(tmp_path: Path) ->
     assert receiver.keys == ["A", "B", "C", "D"]
 
 
+def test_a_last_line_that_was_taken_is_known_after_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(HEADER + row("A").rstrip("\n"))
+    receiver = Receiver()
+
+    async def first(files: Files) -> None:
+        await until(lambda: receiver.keys == ["A"] and not files._reading)
+
+    asyncio.run(reading(tmp_path, receiver, first))
+    taken = receiver.versions[str(path)]
+    assert taken.complete
+
+    async def again(files: Files) -> None:
+        await until(lambda: str(path) in files._seen)
+
+    asyncio.run(reading(tmp_path, receiver, again))
+    assert receiver.versions[str(path)] is taken
+    assert receiver.keys == ["A"]
+
+
 def test_a_last_line_that_grows_after_it_was_read_is_named(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text(HEADER + row("A").rstrip("\n"))
