@@ -23,7 +23,14 @@ from bench.operator.report import table
 from bench.operator.trial import Plan, Trial, run_trial
 from bench.operator.workload import WORKLOADS
 
-CONTENDERS = ("tapehouse", "ceiling", "kopf-stock", "kopf-async", "controller-runtime")
+CONTENDERS = (
+    "tapehouse",
+    "tapehouse-admission",
+    "ceiling",
+    "kopf-stock",
+    "kopf-async",
+    "controller-runtime",
+)
 
 
 def main() -> None:
@@ -58,6 +65,7 @@ def _contenders(options: argparse.Namespace, number: int) -> list[Contender]:
     every: dict[str, list[Contender]] = {
         "ceiling": [Ceiling(workers) for workers in ceilings],
         "tapehouse": [Subject()],
+        "tapehouse-admission": [Subject(admission=True)],
         "kopf-stock": [Kopf("stock")],
         "kopf-async": [Kopf("async")],
         "controller-runtime": [ControllerRuntime()],

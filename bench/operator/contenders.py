@@ -14,6 +14,7 @@ from bench.operator.workload import Workload
 
 PEERS = Path(__file__).parent / "peers"
 STOP_TIMEOUT = 30.0
+ADMISSION_PORT = 9443
 CONCURRENCY = (8, 32)
 """Resources that the ceiling writes at a time: its best counts."""
 
@@ -87,18 +88,21 @@ class Contender:
 
 
 class Subject(Contender):
-    """`tapehouse-operator run`."""
+    """`tapehouse-operator run`, with or without admission."""
 
-    def __init__(self) -> None:
-        super().__init__("tapehouse")
+    def __init__(self, *, admission: bool = False) -> None:
+        super().__init__("tapehouse-admission" if admission else "tapehouse")
+        self.port = ADMISSION_PORT if admission else 0
 
     def command(self, setting: Setting) -> list[str]:
         server = setting.server
         if setting.workload_name == "trio":
             run = ["bench.operator.subject", str(server.kubeconfig), NAMESPACE, server.address]
+            run += [str(self.port)]
         else:
             run = ["tapehouse_operator", "run"]
             run += ["--namespace", NAMESPACE, "--address", server.address]
+            run += ["--admission-port", str(self.port)]
         return [sys.executable, "-m", *run]
 
 

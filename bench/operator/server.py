@@ -25,6 +25,7 @@ from tapehouse_laptop.state import State
 from tapehouse_laptop.vendorcrds import manifests
 from tapehouse_operator.api.crd import crd
 from tapehouse_operator.names import SETTINGS
+from tapehouse_operator.shell.webhook import NAME as ADMISSION
 
 from bench.operator.workload import Trio
 from tests.support import settings
@@ -92,6 +93,8 @@ async def _install(kube: HttpKube) -> None:
     await kube.create(
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": config, "data": PLATFORM}
     )
+    secret = {"name": ADMISSION, "namespace": NAMESPACE}
+    await kube.create({"apiVersion": "v1", "kind": "Secret", "metadata": secret})
     await kube.create(KAFKA)
     kafka = Ref(KAFKA["apiVersion"], KAFKA["kind"], NAMESPACE, "tape")
     await kube.merge(kafka, {"status": ADDRESS}, "status")

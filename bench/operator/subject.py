@@ -1,6 +1,6 @@
 """`tapehouse operator run` with one more kind: the same process, serving `Trio` alone.
 
-python -m bench.operator.subject KUBECONFIG NAMESPACE ADDRESS
+python -m bench.operator.subject KUBECONFIG NAMESPACE ADDRESS ADMISSION_PORT
 """
 
 import asyncio
@@ -15,10 +15,15 @@ from tapehouse_operator.shell.settings import Settings
 from bench.operator.workload import TrioKind
 
 
-def main(kubeconfig: str, namespace: str, address: str) -> None:
-    """Reconcile until stopped."""
+def main(kubeconfig: str, namespace: str, address: str, admission_port: str) -> None:
+    """Reconcile until stopped; with port 0 without admission."""
     configure_logs("INFO", QUIET_LIBRARIES)
-    settings = Settings(namespaces=(namespace,), address=address, kubeconfig=Path(kubeconfig))
+    settings = Settings(
+        namespaces=(namespace,),
+        address=address,
+        kubeconfig=Path(kubeconfig),
+        admission_port=int(admission_port),
+    )
     asyncio.run(run_operator(settings, kinds=(TrioKind(),)))
 
 
