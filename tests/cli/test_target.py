@@ -55,7 +55,9 @@ def test_where_nothing_runs_it_names_what_it_looked_at(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(project.parent)
-    with pytest.raises(FileNotFoundError, match=r"KUBECONFIG is not set.*~/.kube/config"):
+    with pytest.raises(
+        FileNotFoundError, match=r"nothing runs in .*KUBECONFIG is not set.*~/.kube/config"
+    ):
         Target().found_kubeconfig()
 
 

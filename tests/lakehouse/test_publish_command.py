@@ -66,14 +66,14 @@ def get(path):
         return answer.read().decode()
 
 
-def test_publishes_tells_and_stops(process, apiserver, lake):
+def test_publishes_reports_and_stops(process, apiserver, lake):
     flink.create(lake, "bronze.trades")
     namespace = process.namespace
 
     def apply(body):
         apiserver.kubectl("apply", "-n", namespace, "-f", "-", stdin=json.dumps(body))
 
-    def published():
+    def result():
         text = apiserver.kubectl(
             "get", "configmap", "bronze-trades-published", "-n", namespace, "-o", "json"
         )
@@ -90,12 +90,12 @@ def test_publishes_tells_and_stops(process, apiserver, lake):
     intent |= {"revision": 1, "branch": "rev-00001"}
     apply(config_map("bronze-trades-table", "table", "table.json", table))
     apply(config_map("land-publish", "publish", "publish.json", intent))
-    assert eventually(published)["reason"] == "AwaitingCheckpoint"
+    assert eventually(result)["reason"] == "AwaitingCheckpoint"
     flink.commit(lake, "bronze.trades", "rev-00001", 1)
 
     def published():
         assert flink.rows(lake, "bronze.trades") == [1]
-        assert published()["ok"] is True
+        assert result()["ok"] is True
 
     eventually(published)
     assert 'tapehouse_table_rows{table="bronze.trades"} 1.0' in get("/metrics")
