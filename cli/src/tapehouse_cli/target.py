@@ -50,8 +50,8 @@ class Target:
         if usual.exists():
             return str(usual)
         raise FileNotFoundError(
-            f"no cluster found: KUBECONFIG is not set, no platform runs in {state.root}, and there "
-            f"is no {DEFAULT_KUBECONFIG}; start one with `tapehouse up`, or give --kubeconfig"
+            f"no cluster found: nothing runs in {state.root}, KUBECONFIG is not set, and there is "
+            f"no {DEFAULT_KUBECONFIG}; start a platform with `tapehouse up`, or give --kubeconfig"
         )
 
 
