@@ -165,7 +165,8 @@ def test_a_narrower_type_is_refused_and_the_table_stays(platform: Platform, chan
         "apply", "-f", "-", stdin=resource("LakehouseTable", changing, good | {"columns": columns})
     )
     try:
-        said = done.stderr or refusal(platform, "lakehousetable", changing)
+        denied = done.returncode != 0
+        said = done.stderr if denied else refusal(platform, "lakehousetable", changing)
         assert "long" in said or "widen" in said
         assert exact(platform, changing)
     finally:
@@ -189,8 +190,10 @@ def test_a_broken_job_is_refused_while_the_old_one_runs(
     good = platform.get("streamjob", changing)["spec"]
     before = platform.get("flinkdeployment", changing)["status"]["jobStatus"]["jobId"]
     try:
-        platform.kubectl("apply", "-f", "-", stdin=wrong(changing))
-        assert says in refusal(platform, "streamjob", changing)
+        # At once, or in the status when only Flink can see it or something may still come.
+        done = platform.try_kubectl("apply", "-f", "-", stdin=wrong(changing))
+        denied = done.returncode != 0
+        assert says in (done.stderr if denied else refusal(platform, "streamjob", changing))
         count = len(exact(platform, changing))
         eventually(lambda: len(exact(platform, changing)) > count, 60, every=2)
         after = platform.get("flinkdeployment", changing)["status"]["jobStatus"]["jobId"]

@@ -48,6 +48,9 @@ VERDICTS: Mapping[Reason, Verdict] = {
 }
 """By the reason of a `SpecError`; a reason that is missing here only warns."""
 
+SILENT = UNANNOUNCED | {Reason.FEED_NOT_READY, Reason.TABLE_NOT_READY, Reason.KAFKA_NOT_READY}
+"""What exists and only needs its time: a warning would ask the author for nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -72,7 +75,7 @@ def answer(scene: Scene) -> Answer:
     except SpecError as error:
         return Answer(allowed=not _is_final(error, scene), message=str(error))
     except NotReady as wait:
-        return Answer(message="" if wait.reason in UNANNOUNCED else wait.message)
+        return Answer(message="" if wait.reason in SILENT else wait.message)
     except Unchecked:
         pass  # the check Pod runs once the resource is stored
     return Answer()

@@ -10,7 +10,7 @@ from tapehouse_kube.objects import Ref
 from tapehouse_operator.admission import VERDICTS, Answer, Verdict
 from tapehouse_operator.api.base import Reason
 from tapehouse_operator.emit.core import ObjectKey
-from tapehouse_operator.errors import SpecError
+from tapehouse_operator.errors import NotReady, SpecError
 from tapehouse_operator.kinds.contract import Refs, World
 from tapehouse_operator.names import API_VERSION, SETTINGS
 from tapehouse_operator.shell.engine import Engine
@@ -147,6 +147,20 @@ async def test_a_reference_in_motion_turns_a_refusal_into_a_warning(strict: Engi
     assert (await strict.judge(body(**spec), None)).allowed, "its newest spec is not seen yet"
     spec["topic"] = Reason.INVALID_TYPE.value
     assert not (await strict.judge(body(**spec), None)).allowed, "wrong whatever it becomes"
+
+
+async def test_what_only_needs_time_is_no_warning(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[NotReady] = []
+
+    def waiting(*_: Any) -> Any:
+        raise waits[-1]
+
+    monkeypatch.setattr(WidgetKind, "validate", waiting)
+    for reason, silent in ((Reason.FEED_NOT_READY, True), (Reason.KAFKA_NOT_FOUND, False)):
+        waits.append(NotReady(reason, "not yet"))
+        assert await engine.judge(body(), None) == Answer(True, "" if silent else "not yet")
 
 
 async def test_a_defect_of_the_operator_refuses_nothing(
