@@ -52,6 +52,11 @@ SILENT = UNANNOUNCED | {Reason.FEED_NOT_READY, Reason.TABLE_NOT_READY, Reason.KA
 """What exists and only needs its time: a warning would ask the author for nothing."""
 
 
+APPLIED_LATER = ("spec.inputs", "spec.eventTime")
+"""Fields of a job that are checked against feeds. Tools apply kinds in alphabetical order, so the
+feed of the same change comes after the job, and one that stops at an error never applies it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """Whether the API server may store the resource, and what it says to its author."""
@@ -68,12 +73,16 @@ def asks_for_verdict(new: Body, old: Body | None) -> bool:
     return old is None or new.get("spec") != old.get("spec")
 
 
-def answer(scene: Scene) -> Answer:
-    """Refuse what can never be right, warn of what may become right, accept the rest."""
+def answer(scene: Scene, *, dry_run: bool = False) -> Answer:
+    """Refuse what can never be right, warn of what may become right, accept the rest.
+
+    A dry run of a whole change stores none of it: what contradicts another resource is then only
+    a warning, because the other resource may change too.
+    """
     try:
         try_newest(scene)
     except SpecError as error:
-        return Answer(allowed=not _is_final(error, scene), message=str(error))
+        return Answer(allowed=not _is_final(error, scene, dry_run), message=str(error))
     except NotReady as wait:
         return Answer(message="" if wait.reason in SILENT else wait.message)
     except Unchecked:
@@ -81,11 +90,13 @@ def answer(scene: Scene) -> Answer:
     return Answer()
 
 
-def _is_final(error: SpecError, scene: Scene) -> bool:
+def _is_final(error: SpecError, scene: Scene, dry_run: bool) -> bool:
     verdict = VERDICTS.get(error.reason, Verdict.WARN)
-    if verdict is Verdict.REFUSE_IF_SETTLED:
-        return isinstance(scene.versions.newest, SpecError) or _is_settled(scene)
-    return verdict is Verdict.REFUSE
+    if verdict is not Verdict.REFUSE_IF_SETTLED:
+        return verdict is Verdict.REFUSE
+    if isinstance(scene.versions.newest, SpecError):
+        return True
+    return not dry_run and not error.path.startswith(APPLIED_LATER) and _is_settled(scene)
 
 
 def _is_settled(scene: Scene) -> bool:

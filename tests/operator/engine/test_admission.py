@@ -149,6 +149,29 @@ async def test_a_reference_in_motion_turns_a_refusal_into_a_warning(strict: Engi
     assert not (await strict.judge(body(**spec), None)).allowed, "wrong whatever it becomes"
 
 
+async def test_a_dry_run_of_a_whole_change_is_not_refused_for_what_the_change_mends(
+    strict: Engine,
+) -> None:
+    dry = body(topic=Reason.UNKNOWN_COLUMN.value)
+    said = await strict.judge(dry, None, dry_run=True)
+    assert said == Answer(True, "spec.topic: 1: another value")
+    assert not (await strict.judge(dry, None)).allowed
+    wrong = body(topic=Reason.INVALID.value)
+    assert not (await strict.judge(wrong, None, dry_run=True)).allowed
+
+
+async def test_a_job_is_not_refused_for_a_feed_that_tools_apply_after_it(
+    strict: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(*_: Any) -> Any:
+        raise SpecError(Reason.UNKNOWN_EVENT, "spec.inputs[0].event", "Tick", "declare it")
+
+    monkeypatch.setattr(StrictKind, "validate", unknown)
+    said = await strict.judge(body(), None)
+    assert said.allowed
+    assert "spec.inputs[0].event" in said.message
+
+
 async def test_what_only_needs_time_is_no_warning(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -155,12 +155,12 @@ class Engine:
 
     # admission
 
-    async def judge(self, new: Body, old: Body | None) -> Answer:
+    async def judge(self, new: Body, old: Body | None, *, dry_run: bool = False) -> Answer:
         """The answer to a resource that is about to be stored; a defect of ours never refuses."""
         if not asks_for_verdict(new, old):
             return Answer()
         try:
-            return answer(await self._preview.scene(new))
+            return answer(await self._preview.scene(new), dry_run=dry_run)
         except Exception as error:
             meta = new.get("metadata", {})
             log.exception("defect while judging %s %s", new.get("kind"), meta.get("name"))

@@ -142,7 +142,8 @@ class KopfSource:
     async def _admit(self, *, body: Body, warnings: list[str], **rest: Any) -> None:
         """The engine judges; Kopf's server passes the answer to the API server."""
         old: Body | None = rest.get("old")
-        said = await self._ours(self._engine.judge(dict(body), dict(old) if old else None))
+        before, dry_run = dict(old) if old else None, bool(rest.get("dryrun"))
+        said = await self._ours(self._engine.judge(dict(body), before, dry_run=dry_run))
         if not said.allowed:
             raise kopf.AdmissionError(said.message, code=REFUSED)
         if said.message:
