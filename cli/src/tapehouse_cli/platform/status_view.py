@@ -89,7 +89,9 @@ class StatusView:
     async def changed(self, timeout: float) -> None:
         """Return a second after a change, so that what changes together is one; or at `timeout`."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._changed.wait(), timeout)
+            # Not wait_for: Python 3.11's loses an interrupt that comes together with a change.
+            async with asyncio.timeout(timeout):
+                await self._changed.wait()
             await asyncio.sleep(SETTLE_SECONDS)
         self._changed.clear()
 
