@@ -139,6 +139,10 @@ class Reason(Documented):
     RUNNING = "Running", "The job runs."
     NOT_RUNNING = "NotRunning", "The job does not run; see the FlinkDeployment."
     JOB_FAILED = "JobFailed", "The job failed; see the FlinkDeployment's error."
+    STATE_INCOMPATIBLE = (
+        "StateIncompatible",
+        "The state of the job cannot be used by its new SQL; roll back.",
+    )
     STARTING = "Starting", "The job or workload is being started."
     UPGRADING = "Upgrading", "The job restarts from a savepoint."
     CAUGHT_UP = "CaughtUp", "The inputs have been read to their ends."

@@ -4,13 +4,24 @@ from tapehouse_operator.api.base import Condition, ConditionType, Reason, condit
 from tapehouse_operator.emit.health import JobHealth
 from tapehouse_operator.kinds.jobplan import JobPlan
 
+MISFITS = (
+    "StateMigrationException",
+    "must be compatible with the previous",
+    "must not be incompatible with the old",
+    "Cannot map checkpoint/savepoint state",
+)
+"""What Flink writes when a job cannot use the state that it is to resume from."""
 
-def running_condition(job: JobHealth | None) -> Condition:
+
+def running_condition(plan: JobPlan, job: JobHealth | None) -> Condition:
     """Whether the job runs."""
     if job is None:
         return condition(ConditionType.RUNNING, False, Reason.STARTING, "not there yet")
     if job.running:
         return condition(ConditionType.RUNNING, True, Reason.RUNNING)
+    if any(text in job.reason for text in MISFITS):
+        message = _misfit(plan, job.reason)
+        return condition(ConditionType.RUNNING, False, Reason.STATE_INCOMPATIBLE, message)
     if job.failed:
         return condition(ConditionType.RUNNING, False, Reason.JOB_FAILED, job.reason)
     why = Reason.UPGRADING if job.upgrading else Reason.STARTING
@@ -30,6 +41,17 @@ def commit_condition(plan: JobPlan) -> Condition:
     if not plan.stalled:
         return condition(kind, False, Reason.COMMITTING)
     return condition(kind, True, Reason.COMMIT_STALLED, _stall(plan))
+
+
+def _misfit(plan: JobPlan, cause: str) -> str:
+    target = f"streamjob/{plan.name}"
+    *former, _ = sorted(plan.forks) or [0]
+    remedy = (
+        f"run: tapehouse rollback {target} {former[-1]}"
+        if former
+        else f"see: tapehouse history {target}"
+    )
+    return f"the state of the running revision does not fit the new SQL ({cause}); {remedy}"
 
 
 def _stall(plan: JobPlan) -> str:

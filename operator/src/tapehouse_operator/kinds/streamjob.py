@@ -230,7 +230,7 @@ class StreamJobKind(Kind[StreamJob, JobPlan]):
         user = ObjectKey(strimzi.API_VERSION, "KafkaUser", user_name(plan.name))
         live = applied.children.get(flink_key(plan.name))
         job = of_flink_deployment(live.status, live.generation) if live else None
-        conditions = [running_condition(job)]
+        conditions = [running_condition(plan, job)]
         if job is not None and job.restorable:
             kind = ConditionType.STATE_RESTORABLE
             conditions.append(condition(kind, True, Reason.RESTORABLE, counts=False))

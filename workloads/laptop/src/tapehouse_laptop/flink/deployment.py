@@ -1,6 +1,7 @@
 """One FlinkDeployment: looks, decides, does one step, tells; again and again."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -27,6 +28,8 @@ STOP_ATTEMPTS = 3
 BACKOFF = (2.0, 60.0)
 MISSING_SECONDS, MISSING_PATIENCE = 0.3, 5.0
 """Between two looks for what a Pod mounts and is not there yet; when that is told as a failure."""
+FAILING = ("FAILING", "RESTARTING")
+"""States between a failure and the next attempt of Flink's own restart strategy."""
 CANCELLED = "cancelled from outside; change spec.restartNonce to start it again"
 
 
@@ -84,7 +87,7 @@ class Deployment:
         seen = await self._look()
         if seen is None:
             return True
-        self._judge(seen.job)
+        await self._judge(seen.job)
         await self._begin(seen.job)
         action = decide(wanted, self._attempts.record, seen)
         if action is Action.NOTHING:
@@ -117,12 +120,16 @@ class Deployment:
         self._silent_since = None
         return Seen(alive=False)
 
-    def _judge(self, job: Job | None) -> None:
+    async def _judge(self, job: Job | None) -> None:
         if job and job.state == "RUNNING":
             self._failures, self._error = 0, ""
             self._shared.line.leave(self._key)
         elif job and job.state == "CANCELED":
             self._error = CANCELLED
+        elif job and job.state in FAILING:
+            # Without the cause, a job that restarts for ever only says that it restarts.
+            with contextlib.suppress(FlinkError, NoAnswerError):
+                self._error = await self._attempts.manager.root_cause(job.job_id)
 
     async def _begin(self, job: Job | None) -> None:
         """Have a job's first checkpoint taken as soon as all of its tasks run.
