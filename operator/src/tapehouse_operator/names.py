@@ -45,6 +45,11 @@ def branch_name(number: int) -> str:
     return f"rev-{number:05d}"
 
 
+def branch_revision(branch: str) -> int:
+    """The revision that writes `branch`: the inverse of `branch_name`."""
+    return int(branch.removeprefix("rev-"))
+
+
 def canonical(value: Mapping[str, Any] | list[Any] | str) -> bytes:
     """JSON with sorted keys and no white space: equal meaning, equal bytes.
 

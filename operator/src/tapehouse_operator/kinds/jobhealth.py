@@ -3,6 +3,7 @@
 from tapehouse_operator.api.base import Condition, ConditionType, Reason, condition
 from tapehouse_operator.emit.health import JobHealth
 from tapehouse_operator.kinds.jobplan import JobPlan
+from tapehouse_operator.names import branch_revision
 
 MISFITS = (
     "StateMigrationException",
@@ -45,10 +46,10 @@ def commit_condition(plan: JobPlan) -> Condition:
 
 def _misfit(plan: JobPlan, cause: str) -> str:
     target = f"streamjob/{plan.name}"
-    *former, _ = sorted(plan.forks) or [0]
+    fork = plan.forks.get(max(plan.forks, default=0))
     remedy = (
-        f"run: tapehouse rollback {target} {former[-1]}"
-        if former
+        f"run: tapehouse rollback {target} {branch_revision(fork)}"
+        if fork
         else f"see: tapehouse history {target}"
     )
     return f"the state of the running revision does not fit the new SQL ({cause}); {remedy}"
