@@ -20,7 +20,7 @@ from tests.support.memory_kube import MemoryKube
 
 SERVER = "https://api.example/k8s"
 WIDGETS = f"{SERVER}/apis/{API_VERSION}/namespaces/{NS}/widgets"
-ANEW = {"watch": "true", "sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
+FULL_WATCH = {"watch": "true", "sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
 
 
 def started() -> tuple[MemoryKube, Engine]:
@@ -64,7 +64,7 @@ async def test_a_watch_goes_on_where_the_first_list_ended_and_a_later_one_needs_
     await engine.start()
     try:
         lists, version = kube.calls["list"], kube.objects[widget("one")]["metadata"]
-        url = await sent(source(engine), URL(WIDGETS).with_query(ANEW))
+        url = await sent(source(engine), URL(WIDGETS).with_query(FULL_WATCH))
         assert dict(url.query) == {
             "watch": "true",
             "resourceVersion": version["resourceVersion"],
@@ -72,7 +72,7 @@ async def test_a_watch_goes_on_where_the_first_list_ended_and_a_later_one_needs_
         assert kube.calls["list"] == lists, "at a start nothing is listed twice"
 
         kube.remove(widget("one"))
-        await sent(source(engine), URL(WIDGETS).with_query(ANEW))
+        await sent(source(engine), URL(WIDGETS).with_query(FULL_WATCH))
         assert kube.calls["list"] == lists + 1
         key = Key("Widget", NS, "one")
         assert engine.backend.subject(key) is None, "nobody told that it has gone but the list"

@@ -161,7 +161,7 @@ def table(rows: Iterable[Row], width: int | None, height: int | None = None) -> 
     cells = [("KIND", "NAME"), *((row.kind, row.name) for row in ordered)]
     widths = [max(len(cell[column]) for cell in cells) for column in (0, 1)]
     used = sum(widths) + len(READY) + 6
-    drawn = [Text(_padded("KIND", "NAME", READY, widths) + "MESSAGE", style="bold")]
+    drawn = [Text(f"{_names('KIND', 'NAME', widths)}{READY}  MESSAGE", style="bold")]
     for row in ordered:
         drawn += _row(row, widths, None if width is None else width - used)
     if hidden:
@@ -174,21 +174,22 @@ def table(rows: Iterable[Row], width: int | None, height: int | None = None) -> 
 
 
 def _row(row: Row, widths: list[int], room: int | None) -> list[Text]:
-    line = Text(_padded(row.kind, row.name, "", widths)[: -len(READY) - 2], no_wrap=True)
+    line = Text(_names(row.kind, row.name, widths), no_wrap=True)
     colour = "green" if row.ready else "red" if row.failed else "yellow"
-    line.append("True" if row.ready else "False", style=colour)
+    ready = str(row.ready)
+    line.append(ready, style=colour)
     message = " ".join(row.message.split())
     if not message:
         return [line]
     if room is None or room >= LEAST_MESSAGE:
-        line.append("  " if not row.ready else "   ")
+        line.append(" " * (len(READY) + 2 - len(ready)))
         line.append(message if room is None else brief(message, room), style="dim")
         return [line]
     return [line, Text(f"  {message}", style="dim")]
 
 
-def _padded(kind: str, name: str, ready: str, widths: list[int]) -> str:
-    return f"{kind:<{widths[0]}}  {name:<{widths[1]}}  {ready:<{len(READY)}}  "
+def _names(kind: str, name: str, widths: list[int]) -> str:
+    return f"{kind:<{widths[0]}}  {name:<{widths[1]}}  "
 
 
 def brief(message: str, limit: int = MESSAGE_LIMIT) -> str:

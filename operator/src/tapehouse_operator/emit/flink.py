@@ -111,7 +111,7 @@ class Job:
     """`job.json`: another one restarts the job."""
     revision: int
     prompt: bool
-    """Whether somebody waits for each of its records, as for an alert."""
+    """Whether a client waits for each of its records, as for an alert."""
 
 
 def flink_deployment(job: Job) -> Manifest:

@@ -44,7 +44,7 @@ def inputs_ddl(
 
 
 def is_prompt(spec: StreamJobSpec) -> bool:
-    """Whether somebody waits for its records; those in tables are seen with the next checkpoint."""
+    """Whether clients wait for its records; rows of tables are read after the next checkpoint."""
     return bool(sinks_of(spec))
 
 

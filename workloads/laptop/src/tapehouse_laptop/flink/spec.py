@@ -58,7 +58,7 @@ class Wanted:
 
     @property
     def prompt(self) -> bool:
-        """Whether somebody waits for the job's records."""
+        """Whether clients wait for the job's records."""
         annotations = self.item["metadata"].get("annotations") or {}
         return annotations.get(ANNOTATION_PROMPT) == "true"
 
