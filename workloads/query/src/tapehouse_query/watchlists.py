@@ -166,12 +166,17 @@ def open_watchlists(location: str) -> Watchlists:
 
 
 def _sqlite(location: str) -> sqlite3.Connection:
+    """A connection within a transaction that writes.
+
+    Started as one, it waits for its turn. A lock that is asked for later, between reading and
+    writing or to change the journal's mode, is refused at once when another process holds it.
+    """
     if not location:
         raise UnavailableError("watchlists are not kept here: set TAPEHOUSE_DATA or WATCHLISTS_URL")
     try:
         Path(location).parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(location, timeout=5)
-        connection.execute("PRAGMA journal_mode = WAL")
+        connection = sqlite3.connect(location, timeout=5, isolation_level=None)
+        connection.execute("BEGIN IMMEDIATE")
     except (OSError, sqlite3.OperationalError) as error:
         raise UnavailableError("the file of the watchlists cannot be written") from error
     return connection
