@@ -10,7 +10,7 @@ from tapehouse_contracts import types
 from tapehouse_contracts.types import IceType, ListOf, MapOf, Primitive, StructOf
 from tapehouse_tape.types import python_type
 
-names = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True)
+names = st.from_regex(r"_?[a-z][a-z0-9_]{0,8}", fullmatch=True)
 primitives = st.sampled_from(sorted(types.PRIMITIVES)).map(Primitive)
 decimals = st.integers(1, 38).flatmap(
     lambda p: st.integers(0, p).map(lambda s: Primitive("decimal", p, s))

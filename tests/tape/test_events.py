@@ -201,6 +201,33 @@ def test_decimals_within_other_types_must_fit(type_: str, value: bytes, path: st
 
 
 @pytest.mark.parametrize(
+    ("type_", "rule", "kept", "broken", "says"),
+    [
+        ("decimal(5,2)", Rule("d", min=0.1), b"0.10", b"0.09", "d: 0.09 is less than 0.1"),
+        ("decimal(5,2)", Rule("d", max=2), b'"2.00"', b'"2.01"', "d: 2.01 is more than 2"),
+        ("decimal(5,2)", Rule("d", positive=True), b"0.01", b"0", "d: 0 is not positive"),
+        ("decimal(5,2)", Rule("d", finite=True), b"1", b'"NaN"', "d: NaN does not fit"),
+        ("list<decimal(5,2)>", Rule("d", min=0), b"[0]", b"[1,-1]", r"d\[1\]: -1 is less"),
+        (
+            "list<struct<y: decimal(5,2), z: int>>",
+            Rule("d.y", positive=True),
+            b'[{"y":1,"z":-1}]',
+            b'[{"y":-1,"z":1}]',
+            r"d\[0\].y: -1 is not positive",
+        ),
+    ],
+)
+def test_rules_hold_for_decimals(
+    type_: str, rule: Rule, kept: bytes, broken: bytes, says: str
+) -> None:
+    codec = Codec(event(Field("d", type_), rules=(rule,)))
+    check_decimal(codec, kept)
+    check_decimal(codec, b"null")
+    with pytest.raises(Invalid, match=says):
+        check_decimal(codec, broken)
+
+
+@pytest.mark.parametrize(
     ("type_", "inside", "outside"),
     [
         ("int", b"2147483647", b"2147483648"),

@@ -151,7 +151,7 @@ BOOK = {"name": "bids", "type": "list<struct<price: double, orders: struct<count
         ({"field": "bids.orders.count", "min": 1}, ""),
         ({"field": "bids.prize", "positive": True}, "the fields of event Tick are"),
         ({"field": "bids.price", "pattern": "x"}, "bids.price is double"),
-        ({"field": "bids", "positive": True}, "positive is for numbers"),
+        ({"field": "bids", "positive": True}, "positive is for int, long, float, double, decimal"),
     ],
 )
 def test_a_rule_may_reach_into_a_list_of_structs(rule: dict[str, Any], refused: str) -> None:

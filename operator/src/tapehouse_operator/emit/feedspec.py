@@ -1,14 +1,14 @@
 """From a TradeFeed's spec to its events and topics, refusing what cannot be."""
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
-from tapehouse_contracts.types import IceType, ListOf, Primitive, StructOf, parse_type
+from tapehouse_contracts.types import is_reserved
 
 from tapehouse_operator.api.base import Reason, duration
 from tapehouse_operator.api.tradefeed import Compatibility, FeedTopic, TradeFeed
 from tapehouse_operator.emit.consumers import Consumers, Source, event_readers, readers
+from tapehouse_operator.emit.eventrules import check_rules
 from tapehouse_operator.emit.events import (
     PRESETS,
     RESERVED,
@@ -26,7 +26,6 @@ from tapehouse_operator.emit.strimzi import Topic
 from tapehouse_operator.errors import SpecError
 
 T = TypeVar("T")
-_NUMBERS = frozenset({"int", "long", "float", "double", "decimal"})
 
 
 def events_of(feed: TradeFeed) -> tuple[Event, ...]:
@@ -106,7 +105,7 @@ def check_events(feed: TradeFeed, events: Sequence[Event]) -> None:
     for place, each in enumerate(events):
         path = f"spec.events[{place}]"
         _check_fields(each, path)
-        _check_rules(each, path)
+        check_rules(each, path)
     for topic in dict.fromkeys(e.topic for e in events):
         try:
             union(on_topic(events, topic))
@@ -271,42 +270,9 @@ def _check_fields(each: Event, path: str) -> None:
         if f.name in RESERVED:
             remedy = f"every input offers {', '.join(RESERVED)} already; name the field otherwise"
             raise SpecError(Reason.INVALID, f"{at}.name", f.name, remedy)
+        if is_reserved(f.name):
+            remedy = "begin with at most one underscore"
+            raise SpecError(Reason.INVALID, f"{at}.name", f.name, remedy)
         if f.name == each.event_time and f.type != "timestamptz":
             remedy = "the field of eventTime must be a timestamptz"
             raise SpecError(Reason.INVALID_TYPE, f"{at}.type", f.type, remedy)
-
-
-def _check_rules(each: Event, path: str) -> None:
-    types = {name: t for f in each.fields for name, t in _members(f.name, parse_type(f.type))}
-    for place, rule in enumerate(each.rules):
-        at, name = f"{path}.rules[{place}]", rule["field"]
-        if name not in types:
-            remedy = f"the fields of event {each.name} are {', '.join(types)}"
-            raise SpecError(Reason.UNKNOWN_COLUMN, f"{at}.field", name, remedy)
-        _check_rule_type(rule, types[name], at)
-        if "min" in rule and "max" in rule and rule["min"] > rule["max"]:
-            raise SpecError(Reason.INVALID, f"{at}.min", rule["min"], f"at most {rule['max']}")
-
-
-def _check_rule_type(rule: Mapping[str, Any], type_: str, at: str) -> None:
-    for kinds, holds, what in (
-        (("min", "max", "finite", "positive"), type_ in _NUMBERS, "numbers"),
-        (("oneOf", "pattern"), type_ == "string", "strings"),
-    ):
-        used = next((kind for kind in kinds if rule.get(kind) not in (None, False, "", [])), None)
-        if used and not holds:
-            remedy = f"{rule['field']} is {type_}, and {used} is for {what}; leave it out"
-            raise SpecError(Reason.INVALID_TYPE, f"{at}.{used}", rule[used], remedy)
-    try:
-        re.compile(rule.get("pattern", ""))
-    except re.error as error:
-        remedy = f"not a regular expression: {error}"
-        raise SpecError(Reason.INVALID, f"{at}.pattern", rule["pattern"], remedy) from error
-
-
-def _members(name: str, type_: IceType) -> Iterator[tuple[str, str]]:
-    """A field and what is in its structs, by their paths, with the names of their types."""
-    yield name, type_.name if isinstance(type_, Primitive) else str(type_)
-    inner = type_.element if isinstance(type_, ListOf) else type_
-    for member, of in inner.fields if isinstance(inner, StructOf) else ():
-        yield from _members(f"{name}.{member}", of)

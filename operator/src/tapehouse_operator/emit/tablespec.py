@@ -12,16 +12,6 @@ from tapehouse_operator.emit import iceberg
 from tapehouse_operator.emit.core import Column, Table
 from tapehouse_operator.errors import SpecError
 
-NEW_VERSION, PREVIOUS_VALUE = 2, 3
-"""Types of slowly changing dimensions."""
-VALIDITY = {
-    "valid_from": "timestamptz",
-    "valid_to": "timestamptz",
-    "is_current": "boolean",
-    "version": "int",
-}
-"""What a dimension of type 2 keeps of each version."""
-
 
 def refuse_unfinished(spec: LakehouseTableSpec) -> None:
     """What the API can say and this version cannot do yet is refused, never ignored."""
@@ -82,52 +72,6 @@ def check_layout(spec: LakehouseTableSpec, columns: Sequence[Column]) -> None:
             _check_transform(iceberg.sort_term(text).transform, columns, path, text)
         except ValueError as error:
             raise SpecError(Reason.INVALID, path, text, str(error)) from error
-
-
-def check_scd(spec: LakehouseTableSpec, columns: Sequence[Column]) -> None:
-    """Whether a dimension has the columns that keep its history.
-
-    Raises:
-        SpecError: a column is missing, or the dimension has no key.
-    """
-    if spec.scd is None:
-        return
-    if spec.stream is not None:
-        remedy = "a stream appends; keep history of tables filled by transform or rows"
-        raise SpecError(Reason.INVALID, "spec.scd", spec.scd.type, remedy)
-    if not spec.key:
-        remedy = "name the columns that identify an instance of the dimension"
-        raise SpecError(Reason.MISSING_FIELD, "spec.key", list(spec.key), remedy)
-    there = {column.name: column.type for column in columns}
-    kinds = {spec.scd.type}
-    for place, attribute in enumerate(spec.scd.attributes):
-        kinds.add(attribute.type)
-        for name in attribute.columns:
-            needed = [name, f"previous_{name}"] if attribute.type == PREVIOUS_VALUE else [name]
-            for column in needed:
-                if column not in there:
-                    path = f"spec.scd.attributes[{place}].columns"
-                    remedy = f"declare column {column} in spec.columns"
-                    raise SpecError(Reason.UNKNOWN_COLUMN, path, name, remedy)
-    for name, type_ in VALIDITY.items() if NEW_VERSION in kinds else ():
-        if there.get(name) != type_:
-            remedy = f"history of type 2 needs the column {{name: {name}, type: {type_}}}"
-            raise SpecError(Reason.UNKNOWN_COLUMN, "spec.columns", there.get(name), remedy)
-
-
-def check_rows(spec: LakehouseTableSpec, columns: Sequence[Column]) -> None:
-    """Whether declared rows have columns of the table only.
-
-    Raises:
-        SpecError: a row names another column.
-    """
-    names = [column.name for column in columns]
-    for place, row in enumerate(spec.rows.inline if spec.rows else ()):
-        for name in row:
-            if name not in names:
-                remedy = f"the columns are {', '.join(names)}"
-                path = f"spec.rows.inline[{place}]"
-                raise SpecError(Reason.UNKNOWN_COLUMN, path, name, remedy)
 
 
 def check_consumers(spec: LakehouseTableSpec, columns: Sequence[Column], lost: set[str]) -> None:

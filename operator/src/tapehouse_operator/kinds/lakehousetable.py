@@ -10,6 +10,7 @@ from tapehouse_operator.api.tableparts import Evolution
 from tapehouse_operator.emit import iceberg
 from tapehouse_operator.emit.consumers import Source
 from tapehouse_operator.emit.core import Child, Table, TableState
+from tapehouse_operator.emit.dimensions import check_rows, check_scd
 from tapehouse_operator.emit.evolution import (
     Policy,
     check_evolution,
@@ -24,8 +25,6 @@ from tapehouse_operator.emit.tables import TABLE_KEY, Published, published_name,
 from tapehouse_operator.emit.tablespec import (
     check_consumers,
     check_layout,
-    check_rows,
-    check_scd,
     columns_of,
     document_of,
     refuse_unfinished,

@@ -93,15 +93,33 @@ def parse_event_type(text: str) -> IceType:
     """The type of a field of an event, which is written as JSON.
 
     Raises:
-        ValueError: not a type, or a map whose keys JSON cannot carry.
+        ValueError: not a type, a map whose keys JSON cannot carry, or a reserved name.
     """
     found = parse_type(text)
+    for name in _member_names(found):
+        if is_reserved(name):
+            raise ValueError(f"a member cannot be named {name}: begin with at most one underscore")
     for key in _map_keys(found):
         if not (isinstance(key, Primitive) and key.name in MAP_KEYS):
             raise ValueError(
                 f"a key of a map in an event cannot be {key}; one of {', '.join(MAP_KEYS)} can"
             )
     return found
+
+
+def is_reserved(name: str) -> bool:
+    """Whether a field of an event cannot be named so: Python changes such names of a class."""
+    return name.startswith("__")
+
+
+def _member_names(type_: IceType) -> Iterator[str]:
+    match type_:
+        case StructOf(fields):
+            for name, inner in fields:
+                yield name
+                yield from _member_names(inner)
+        case ListOf(inner) | MapOf(_, inner):
+            yield from _member_names(inner)
 
 
 def _map_keys(type_: IceType) -> Iterator[IceType]:

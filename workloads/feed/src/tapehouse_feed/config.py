@@ -191,6 +191,14 @@ def load(path: Path) -> FeedConfig:
         text = path.read_bytes()
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}; give the path of a feed.json") from None
+    return parse(text, path)
+
+
+def parse(text: bytes, path: Path) -> FeedConfig:
+    """Read the text of `feed.json`; `path` is where it comes from, for messages.
+
+    Raises `ConfigError` when it is not JSON, or a field is missing or wrong.
+    """
     try:
         config = msgspec.json.decode(text, type=FeedConfig)
     except msgspec.ValidationError as error:
@@ -311,4 +319,5 @@ __all__ = [
     "headers",
     "kafka_client",
     "load",
+    "parse",
 ]

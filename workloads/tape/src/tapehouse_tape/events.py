@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from tapehouse_contracts.types import IceType, Primitive, parse_event_type
 
-from tapehouse_tape import decimals, times
+from tapehouse_tape import bounds, decimals, times
 from tapehouse_tape.rules import Rule, RuleError, by_field, constrained, non_finite
 
 
@@ -113,6 +113,7 @@ class Codec:
             (name, check) for name, type_ in types.items() if (check := decimals.check_of(type_))
         )
         """The fields that are decimals or hold some."""
+        self._bounds = _bounds(event, types)
         self._plain_decimals = tuple(
             name
             for name, type_ in types.items()
@@ -144,7 +145,10 @@ class Codec:
         return Reason.RULE
 
     def check_decimals(self, decoded: Any, data: bytes | msgspec.Raw) -> None:
-        """Raise `Invalid` when a decimal in `data`, decoded, is none that its type carries."""
+        """Check the decimals of an event, which the decoder only reads.
+
+        Raises `Invalid` when one in `data` is none that its type carries, or breaks a rule.
+        """
         if not self.decimals:
             return
         for name, check in self.decimals:
@@ -153,12 +157,21 @@ class Codec:
                 for path, misfit, type_ in check(value, name):
                     detail = f"{path}: {str(misfit)[:60]} does not fit {type_}"
                     raise Invalid(Reason.WRONG_TYPE, detail)
-        if self._plain_decimals:
-            members = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
-            for name in self._plain_decimals:
-                if name in members and not decimals.is_plain(members[name]):
-                    shown = bytes(members[name])[:60].decode("utf-8", "replace")
-                    raise Invalid(Reason.WRONG_TYPE, f"{name}: {shown} is not a decimal")
+        self._check_plain(data)
+        for name, find in self._bounds:
+            value = getattr(decoded, name)
+            if value is not None:
+                for path, problem in find(value, name):
+                    raise Invalid(Reason.RULE, f"{path}: {problem}")
+
+    def _check_plain(self, data: bytes | msgspec.Raw) -> None:
+        if not self._plain_decimals:
+            return
+        members = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+        for name in self._plain_decimals:
+            if name in members and not decimals.is_plain(members[name]):
+                shown = bytes(members[name])[:60].decode("utf-8", "replace")
+                raise Invalid(Reason.WRONG_TYPE, f"{name}: {shown} is not a decimal")
 
     def corrected_times(self, decoded: Any, fallback: str) -> dict[str, str]:
         """Every time in canonical form, `fallback` standing in for a missing event time.
@@ -217,6 +230,16 @@ def _parsed_types(event: Event) -> dict[str, IceType]:
     if event.event_time is not None and types[event.event_time] != Primitive("timestamptz"):
         raise DeclarationError(f"{event.name}: eventTime {event.event_time!r} is not a timestamptz")
     return types
+
+
+def _bounds(event: Event, types: dict[str, IceType]) -> tuple[tuple[str, bounds.Check], ...]:
+    """The fields that are decimals with rules or hold some; `_decoder` has checked the rules."""
+    grouped = by_field(event.rules, types, event.name)
+    return tuple(
+        (name, check)
+        for name, type_ in types.items()
+        if (check := bounds.check_of(type_, grouped.get(name, ()), name))
+    )
 
 
 def _decoder(

@@ -2,11 +2,11 @@
 
 import json
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
+from tapehouse_contracts.texts import allowed_texts, whole_pattern
 from tapehouse_contracts.types import IceType, ListOf, Primitive, StructOf
 
 from tapehouse_tape.types import FLOATS, INTEGERS, python_type
@@ -56,6 +56,9 @@ def constrained(type_: IceType, rules: Sequence[Rule], name: str) -> Any:
     match type_:
         case Primitive(primitive) if primitive in INTEGERS | FLOATS:
             return _number(type_, rules, name)
+        case Primitive("decimal"):
+            _refuse(rules, lambda rule: bool(rule.one_of or rule.pattern), f"{name} is a number")
+            return python_type(type_, name)  # Bounds are checked after decoding: bounds.py.
         case Primitive("string"):
             return _text(rules, name)
         case ListOf(element):
@@ -76,11 +79,12 @@ def _text(rules: Sequence[Rule], name: str) -> Any:
     _refuse(rules, lambda rule: rule.numeric, f"{name} is a string")
     patterns = [rule.pattern for rule in rules if rule.pattern]
     choices = [rule.one_of for rule in rules if rule.one_of]
-    if choices:
-        left = [text for text in choices[0] if all(text in other for other in choices[1:])]
-        return Literal[tuple(text for text in left if all(re.fullmatch(p, text) for p in patterns))]
-    ahead = "".join(rf"(?=(?:{pattern})\Z)" for pattern in patterns[1:])
-    return Annotated[str, msgspec.Meta(pattern=rf"\A{ahead}(?:{patterns[0]})\Z")]
+    try:
+        if choices:
+            return Literal[allowed_texts(choices, patterns)]
+        return Annotated[str, msgspec.Meta(pattern=whole_pattern(patterns))] if patterns else str
+    except ValueError as error:
+        raise RuleError(f"{name}: {error}") from None
 
 
 def _refuse(rules: Sequence[Rule], misfit: Callable[[Rule], bool], why: str) -> None:

@@ -6,34 +6,24 @@ value for a key, the same in all its versions. A key that is no longer declared 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+from tapehouse_contracts import dimensions
+from tapehouse_contracts.dimensions import (
+    IS_CURRENT,
+    PREVIOUS,
+    VALID_FROM,
+    VALID_TO,
+    VERSION,
+    Shape,
+)
 
 from tapehouse_lakehouse.model import InvalidError, Scd
 
 Row = Mapping[str, Any]
 
-VALID_FROM, VALID_TO, IS_CURRENT, VERSION = "valid_from", "valid_to", "is_current", "version"
-BOOKKEEPING = (VALID_FROM, VALID_TO, IS_CURRENT, VERSION)
-PREVIOUS = "previous_"
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """The roles of a dimension's columns."""
-
-    key: tuple[str, ...]
-    overwritten: tuple[str, ...] = ()
-    versioned: tuple[str, ...] = ()
-    remembered: tuple[str, ...] = ()
-    """Type 3: the previous value is in `previous_<name>`."""
-
-    @property
-    def declared(self) -> tuple[str, ...]:
-        """The columns that declared rows contain."""
-        return (*self.key, *self.overwritten, *self.versioned, *self.remembered)
 
 
 def shape(table: str, key: Sequence[str], columns: Sequence[str], scd: Scd) -> Shape:
@@ -42,21 +32,10 @@ def shape(table: str, key: Sequence[str], columns: Sequence[str], scd: Scd) -> S
     Raises:
         InvalidError: no key, or a column that bookkeeping needs is not declared.
     """
-    if not key:
-        raise InvalidError(f"table {table}: spec.key: a dimension needs the columns of its key")
-    kept = [c for c in columns if c not in key and c not in BOOKKEEPING]
-    remembered = [c for c in kept if scd.of(c) == 3 and not _is_previous(c, columns)]
-    plain = [c for c in kept if c not in remembered and not _is_previous(c, columns)]
-    versioned = [c for c in plain if scd.of(c) == 2]
-    needed = [PREVIOUS + c for c in remembered] + (list(BOOKKEEPING) if versioned else [])
-    if missing := [c for c in needed if c not in columns]:
-        raise InvalidError(f"table {table}: spec.columns: spec.scd needs {', '.join(missing)} too")
-    overwritten = tuple(c for c in plain if scd.of(c) == 1)
-    return Shape(tuple(key), overwritten, tuple(versioned), tuple(remembered))
-
-
-def _is_previous(column: str, columns: Sequence[str]) -> bool:
-    return column.startswith(PREVIOUS) and column.removeprefix(PREVIOUS) in columns
+    try:
+        return dimensions.shape(key, columns, scd.of)
+    except dimensions.ShapeError as error:
+        raise InvalidError(f"table {table}: {error}") from None
 
 
 def reload(there: Iterable[Row], declared: Iterable[Row], shape: Shape, now: datetime) -> list[Row]:

@@ -11,11 +11,12 @@ import pyarrow as pa
 from pyarrow import csv
 from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.table import Table
+from tapehouse_contracts.dimensions import Shape
 
 from tapehouse_lakehouse import rewrite
 from tapehouse_lakehouse.ancestry import MAIN
 from tapehouse_lakehouse.catalog import Lake
-from tapehouse_lakehouse.dimensions.history import VALID_FROM, Row, Shape, reload, shape
+from tapehouse_lakehouse.dimensions.history import Row, reload, shape
 from tapehouse_lakehouse.dimensions.query import queried_rows
 from tapehouse_lakehouse.model import InvalidError, Scd, TableSpec
 
@@ -79,8 +80,7 @@ def declared_rows(lake: Lake, spec: TableSpec, schema: pa.Schema, form: Shape) -
             another type.
     """
     where = f"table {spec.table}: spec.rows"
-    allowed = {*form.declared, *([VALID_FROM] if form.versioned else [])}
-    types = pa.schema([field for field in schema if field.name in allowed])
+    types = pa.schema([field for field in schema if field.name in form.accepted])
     if spec.producer.type == "transform":
         return queried_rows(lake, spec, types)
     if spec.producer.csv is not None:
